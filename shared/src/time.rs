@@ -1,0 +1,70 @@
+//! Times as people and as messages write them.
+
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, TimeZone, Utc};
+use chrono_tz::Tz;
+
+/// A time as messages and saved sites carry it: ISO 8601 with the zone's offset and microseconds.
+pub fn iso(at: DateTime<Utc>, zone: Tz) -> String {
+    at.with_timezone(&zone).to_rfc3339_opts(SecondsFormat::Micros, false)
+}
+
+/// A time as people see it: `23 Nov 2026 03:13 AEDT`.
+pub fn people(at: DateTime<Utc>, zone: Tz) -> String {
+    at.with_timezone(&zone).format("%d %b %Y %H:%M %Z").to_string()
+}
+
+/// Reads a time written by [`iso`], or in the form people see, which versions of the original before 1.1.5 saved
+/// (`zone` then says what its abbreviation means). `None` for anything else.
+pub fn parse(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
+    let text = text.trim();
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return Some(at.with_timezone(&Utc));
+    }
+    if let Ok(local) = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f") {
+        return zone.from_local_datetime(&local).earliest().map(|at| at.with_timezone(&Utc));
+    }
+    let (local, abbreviation) = text.rsplit_once(' ')?;
+    let local = NaiveDateTime::parse_from_str(local, "%d %b %Y %H:%M").ok()?;
+    if matches!(abbreviation, "UTC" | "GMT" | "Z") {
+        return Some(local.and_utc());
+    }
+    // In an autumn fold the abbreviation tells which of the two hours is meant.
+    let candidates = zone.from_local_datetime(&local);
+    [candidates.earliest(), candidates.latest()]
+        .into_iter()
+        .flatten()
+        .find(|at| at.format("%Z").to_string() == abbreviation)
+        .or(candidates.earliest())
+        .map(|at| at.with_timezone(&Utc))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ZONE: Tz = chrono_tz::Australia::Sydney;
+
+    #[test]
+    fn both_forms_are_read() {
+        let at = parse("2026-11-23T14:00:52.183093+10:30", ZONE).expect("iso");
+        assert_eq!(iso(at, chrono_tz::Australia::Adelaide), "2026-11-23T14:00:52.183093+10:30");
+        let old = parse("23 Nov 2026 03:13 AEDT", ZONE).expect("old form");
+        assert_eq!(people(old, ZONE), "23 Nov 2026 03:13 AEDT");
+        assert_eq!(iso(old, ZONE), "2026-11-23T03:13:00.000000+11:00");
+    }
+
+    #[test]
+    fn the_abbreviation_decides_within_an_autumn_fold() {
+        let zone = chrono_tz::Europe::Berlin;
+        let summer = parse("25 Oct 2026 02:30 CEST", zone).expect("first");
+        let winter = parse("25 Oct 2026 02:30 CET", zone).expect("second");
+        assert_eq!((winter - summer).num_minutes(), 60);
+    }
+
+    #[test]
+    fn other_texts_are_no_times() {
+        for text in ["", "soon", "2026-11-23", "23 Nov", "32 Nov 2026 03:13 AEDT"] {
+            assert_eq!(parse(text, ZONE), None, "{text}");
+        }
+    }
+}
