@@ -186,7 +186,7 @@ pub struct Check {
     pub threshold: NonZeroU32,
     /// Tries within one run.
     pub retries: NonZeroU32,
-    /// Order within a sequence: higher runs first, equal ones in list order.
+    /// Order within a sequence: lower runs first, equal ones in list order.
     pub priority: i64,
     /// Whether it is paused.
     pub paused: bool,

@@ -1,0 +1,106 @@
+//! The types of checks. [`KINDS`] is the only list of them: configuration, reference page and pages are made from it.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use fletchck_shared::{CheckName, Outcome};
+use serde_json::{Map, Value};
+
+/// Every type of check.
+pub const KINDS: &[Kind] = &[];
+
+/// Makes what runs from the options of a check, or tells all that is wrong with them.
+pub type Build = fn(&Map<String, Value>) -> Result<Plan, Vec<OptionFault>>;
+
+/// One type of check.
+#[derive(Debug)]
+pub struct Kind {
+    /// Its name in the configuration.
+    pub name: &'static str,
+    /// What it watches, in one line.
+    pub summary: &'static str,
+    /// Its options, in the order they are shown.
+    pub options: &'static [Opt],
+    /// A whole check as JSON, as it stands in a configuration; a test reads it.
+    pub example: &'static str,
+    /// Makes what runs from the options, or tells all that is wrong with them.
+    pub build: Build,
+}
+
+/// One option of a type of check.
+#[derive(Debug)]
+pub struct Opt {
+    /// Its key.
+    pub name: &'static str,
+    /// Its default in words, or "required".
+    pub default: &'static str,
+    /// What it means, with its unit.
+    pub meaning: &'static str,
+}
+
+/// What is wrong with one option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionFault {
+    /// The option's key.
+    pub option: String,
+    /// What is wrong.
+    pub wrong: String,
+    /// What would be right.
+    pub right: String,
+    /// Whether the check runs all the same, as with an option that this type does not know.
+    pub warning: bool,
+}
+
+/// How a check of some type is run.
+pub enum Plan {
+    /// By one look at its target.
+    Probe(Arc<dyn Probe>),
+    /// By running its members.
+    Sequence(Vec<CheckName>),
+    /// By hearing of it; once its updates are older than the timeout, it fails.
+    Remote {
+        /// Longest silence, from the last update.
+        timeout: Option<Duration>,
+    },
+}
+
+/// One look at a target, as often as asked. It reports what it saw; thresholds, retries and dependencies are not its
+/// business. A target that is dead or talks nonsense is an outcome, not an error.
+#[async_trait]
+pub trait Probe: Send + Sync {
+    /// Looks once. The caller ends it at [`Probe::limit`]; it must keep nothing half done then.
+    async fn look(&self, look: &Look<'_>) -> Outcome;
+
+    /// Longest time for one look, name resolution included.
+    fn limit(&self) -> Duration;
+}
+
+/// What a probe is given for one look.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// The check's name.
+    pub name: &'a CheckName,
+    /// When the run began.
+    pub now: DateTime<Utc>,
+    /// The check's zone, for times in its log.
+    pub zone: Tz,
+    /// Whether the check was failing before, for levels with hysteresis.
+    pub failing: bool,
+}
+
+/// The type of this name.
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Probe(_) => f.write_str("Probe"),
+            Self::Sequence(members) => f.debug_tuple("Sequence").field(members).finish(),
+            Self::Remote { timeout } => f.debug_struct("Remote").field("timeout", timeout).finish(),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What the engine shows of itself: the state of every check as of the last commit, for pages and commands.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use arc_swap::ArcSwap;
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use fletchck_shared::{
+    ActionName, AgentId, CheckName, State, config::Fault, schedule::Trigger, wire::Info,
+};
+use indexmap::IndexMap;
+use tokio::sync::broadcast;
+
+/// Changes that a slow reader may fall behind by before it must read the whole board again.
+const BEHIND: usize = 4096;
+
+/// One check, as it is shown.
+#[derive(Clone, Debug)]
+pub struct CheckView {
+    /// Its name.
+    pub name: CheckName,
+    /// Its type.
+    pub kind: String,
+    /// The type at the agent, for a remote check.
+    pub sub_kind: Option<String>,
+    /// Its state as of the last commit.
+    pub state: State,
+    /// When it runs.
+    pub trigger: Option<Trigger>,
+    /// When it runs next; `None`: on request, in a sequence, or never again.
+    pub next: Option<DateTime<Utc>>,
+    /// Whether it runs right now.
+    pub running: bool,
+    /// Its zone.
+    pub zone: Tz,
+    /// Members, if it is a sequence, in the order they run.
+    pub members: Vec<CheckName>,
+    /// Checks it depends on.
+    pub depends: Vec<CheckName>,
+    /// Actions told of its transitions.
+    pub actions: Vec<ActionName>,
+    /// The agent that runs it, where another one does.
+    pub agent: Option<AgentId>,
+    /// Whether it was added by itself when it was first heard of; such a check lies in the store, not in the file.
+    pub added: bool,
+    /// What is wrong with it although it runs, a name that two agents claim for example.
+    pub notice: Option<String>,
+}
+
+/// One agent, as a hub shows it.
+#[derive(Clone, Debug)]
+pub struct AgentView {
+    /// Its id.
+    pub id: AgentId,
+    /// Whether it is connected.
+    pub online: bool,
+    /// Since when, by the hub's clock.
+    pub since: DateTime<Utc>,
+    /// What it says of itself.
+    pub info: Info,
+    /// Seconds its clock is ahead of the hub's, as of its last birth.
+    pub clock_ahead: Option<i64>,
+}
+
+/// What changed on a [`Board`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// This check, or it is new.
+    Check(CheckName),
+    /// This check is gone.
+    Removed(CheckName),
+    /// This agent.
+    Agent(AgentId),
+    /// Everything: the configuration was read again.
+    Site,
+}
+
+/// The state of a site as of the last commit. Readers never wait for a probe, a disk or a network.
+#[derive(Debug)]
+pub struct Board {
+    checks: RwLock<IndexMap<CheckName, Arc<CheckView>>>,
+    agents: RwLock<IndexMap<AgentId, Arc<AgentView>>>,
+    faults: ArcSwap<Vec<Fault>>,
+    changes: broadcast::Sender<Changed>,
+}
+
+impl Board {
+    /// All checks, in the owner's order, those added by themselves last.
+    pub fn checks(&self) -> Vec<Arc<CheckView>> {
+        self.checks.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// One check.
+    pub fn check(&self, name: &str) -> Option<Arc<CheckView>> {
+        self.checks.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// All agents, by id.
+    pub fn agents(&self) -> Vec<Arc<AgentView>> {
+        self.agents.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// What is wrong with the configuration that runs.
+    pub fn faults(&self) -> Arc<Vec<Fault>> {
+        self.faults.load_full()
+    }
+
+    /// Changes from now on. A reader that falls behind gets `Lagged` and reads the board again.
+    pub fn changes(&self) -> broadcast::Receiver<Changed> {
+        self.changes.subscribe()
+    }
+
+    pub(crate) fn put(&self, view: CheckView) {
+        let name = view.name.clone();
+        self.checks
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.clone(), Arc::new(view));
+        self.announce(Changed::Check(name));
+    }
+
+    pub(crate) fn remove(&self, name: &CheckName) {
+        self.checks.write().unwrap_or_else(PoisonError::into_inner).shift_remove(name);
+        self.announce(Changed::Removed(name.clone()));
+    }
+
+    pub(crate) fn replace(&self, views: Vec<CheckView>, faults: Vec<Fault>) {
+        *self.checks.write().unwrap_or_else(PoisonError::into_inner) =
+            views.into_iter().map(|view| (view.name.clone(), Arc::new(view))).collect();
+        self.faults.store(Arc::new(faults));
+        self.announce(Changed::Site);
+    }
+
+    /// Shows faults of a configuration that was refused on reload, or that were found since.
+    pub fn show_faults(&self, faults: Vec<Fault>) {
+        self.faults.store(Arc::new(faults));
+        self.announce(Changed::Site);
+    }
+
+    /// Shows an agent. The hub's fleet calls this, the engine itself knows no agents.
+    pub fn put_agent(&self, view: AgentView) {
+        let id = view.id.clone();
+        let mut agents = self.agents.write().unwrap_or_else(PoisonError::into_inner);
+        agents.insert(id.clone(), Arc::new(view));
+        agents.sort_keys();
+        drop(agents);
+        self.announce(Changed::Agent(id));
+    }
+
+    /// Shows an agent no longer.
+    pub fn remove_agent(&self, id: &AgentId) {
+        self.agents.write().unwrap_or_else(PoisonError::into_inner).shift_remove(id);
+        self.announce(Changed::Agent(id.clone()));
+    }
+
+    fn announce(&self, changed: Changed) {
+        // No reader is no error.
+        _ = self.changes.send(changed);
+    }
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self {
+            checks: RwLock::default(),
+            agents: RwLock::default(),
+            faults: ArcSwap::default(),
+            changes: broadcast::channel(BEHIND).0,
+        }
+    }
+}

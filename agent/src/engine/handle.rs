@@ -1,0 +1,91 @@
+//! What others may ask of the running engine.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use fletchck_shared::{ActionName, AgentId, CheckName, config::Site, wire::Message};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Board;
+
+/// A message about a check that runs elsewhere, read and judged in itself; whether it is taken, the engine decides.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// The message.
+    pub message: Message,
+    /// Topic it came on.
+    pub topic: Arc<str>,
+    /// The agent whose fleet topic that was; `None` for a version 1 topic.
+    pub agent: Option<AgentId>,
+    /// Whether the broker had kept it.
+    pub retained: bool,
+    /// When it was heard, by this clock.
+    pub at: DateTime<Utc>,
+}
+
+/// Why the engine did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is no such check.
+    #[error("there is no check `{0}`")]
+    NoSuchCheck(CheckName),
+    /// It runs elsewhere, or is a part of the configuration file.
+    #[error("{0}")]
+    NotHere(String),
+    /// The store failed; nothing was changed.
+    #[error("the store failed: {0}")]
+    Store(String),
+    /// The engine is stopping.
+    #[error("fletchck is stopping")]
+    Stopping,
+}
+
+/// What may be asked.
+#[derive(Debug)]
+pub enum Request {
+    /// Run this check once, now.
+    Run(CheckName),
+    /// Delete a remote check that was added by itself, and clear what was retained for it.
+    Delete(CheckName),
+    /// A version 1 topic was cleared by its sender; whoever was bound to it is free.
+    Cleared(Arc<str>),
+    /// An agent is gone or its updates stopped: its checks are stale, and why.
+    Silent(AgentId, String),
+    /// Make this the configuration; unchanged checks are not touched.
+    Reload(Box<Site>),
+    /// Which actions tell of checks that are added by themselves.
+    Tell(Vec<ActionName>),
+}
+
+/// A way to the running engine. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(super) requests: mpsc::Sender<(Request, oneshot::Sender<Result<(), Refused>>)>,
+    pub(super) heard: mpsc::Sender<Vec<Heard>>,
+    pub(super) board: Arc<Board>,
+}
+
+impl Handle {
+    /// The state of the site as of the last commit.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    /// Asks, and waits until it is done and stored. A run is done once it is queued.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub async fn ask(&self, request: Request) -> Result<(), Refused> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send((request, answer)).await.map_err(|_| Refused::Stopping)?;
+        answered.await.map_err(|_| Refused::Stopping)?
+    }
+
+    /// Hands over what was heard of remote checks. Waits while the engine is behind, so that the sender slows down.
+    ///
+    /// # Errors
+    /// [`Refused::Stopping`].
+    pub async fn hear(&self, heard: Vec<Heard>) -> Result<(), Refused> {
+        self.heard.send(heard).await.map_err(|_| Refused::Stopping)
+    }
+}
