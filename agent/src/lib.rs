@@ -4,5 +4,7 @@
 //! ([`scheduler`]) through one run ([`turn`]) and the state machine into the store, and only from there to whoever
 //! is told.
 
+pub mod actions;
 pub mod checks;
 pub mod engine;
+pub mod store;

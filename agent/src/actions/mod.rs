@@ -1,0 +1,56 @@
+//! The types of actions. [`KINDS`] is the only list of them.
+
+mod notice;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+
+pub use notice::Notice;
+
+use crate::checks::{Opt, OptionFault};
+
+/// Every type of action.
+pub const KINDS: &[ActionKind] = &[];
+
+/// One type of action.
+#[derive(Debug)]
+pub struct ActionKind {
+    /// Its name in the configuration.
+    pub name: &'static str,
+    /// How it tells, in one line.
+    pub summary: &'static str,
+    /// Its options, in the order they are shown.
+    pub options: &'static [Opt],
+    /// Makes what runs from the options, or tells all that is wrong with them.
+    pub build: Build,
+}
+
+/// Makes what runs from the options of an action, or tells all that is wrong with them.
+pub type Build = fn(&Map<String, Value>) -> Result<Arc<dyn Action>, Vec<OptionFault>>;
+
+/// A way to tell people of a transition.
+#[async_trait]
+pub trait Action: Send + Sync {
+    /// Tells of one transition.
+    ///
+    /// # Errors
+    /// Why it was not told, and whether trying again can help.
+    async fn tell(&self, notice: &Notice) -> Result<(), TellError>;
+}
+
+/// Why an action could not tell.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct TellError {
+    /// Whether it will fail the same way every time.
+    pub permanent: bool,
+    /// What happened, and what to do.
+    pub text: String,
+}
+
+/// The type of this name.
+pub fn kind(name: &str) -> Option<&'static ActionKind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}

@@ -1,0 +1,175 @@
+//! One transaction: states, the transitions they made, and what is still to be told of them.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use fletchck_shared::{ActionName, CheckName, State, Transition};
+use rusqlite::{Connection, params};
+
+use super::{RemoteRow, Store, StoreError};
+use crate::actions::Notice;
+
+/// Everything that is stored together. Of one check the last state counts.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// States as they are now.
+    pub states: HashMap<CheckName, State>,
+    /// Last nominal run of checks whose trigger fired.
+    pub beats: HashMap<CheckName, Option<DateTime<Utc>>>,
+    /// Version 1 topics that checks are published to from now on.
+    pub topics: HashMap<CheckName, Option<String>>,
+    /// Transitions, in order.
+    pub transitions: Vec<NewTransition>,
+    /// Messages to publish, in order.
+    pub outgoing: Vec<OutgoingRow>,
+    /// Where remote checks are heard.
+    pub remotes: HashMap<CheckName, RemoteRow>,
+    /// Checks that are gone, with all that was kept of them but their transitions.
+    pub removed: Vec<CheckName>,
+}
+
+/// A transition and whom it is told to.
+#[derive(Debug)]
+pub struct NewTransition {
+    /// The check.
+    pub name: CheckName,
+    /// What happened.
+    pub transition: Transition,
+    /// What is told, by action.
+    pub deliveries: Vec<(ActionName, Notice)>,
+}
+
+/// A message to publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutgoingRow {
+    /// Topic.
+    pub topic: String,
+    /// Payload; empty and retained clears the topic.
+    pub payload: Vec<u8>,
+    /// Quality of service.
+    pub qos: u8,
+    /// Whether the broker keeps it.
+    pub retain: bool,
+    /// Whether it must arrive even where a later message on its topic waits as well, as a transition must.
+    pub keep: bool,
+}
+
+impl Batch {
+    /// Whether there is nothing to store.
+    pub fn is_empty(&self) -> bool {
+        self.states.is_empty()
+            && self.beats.is_empty()
+            && self.topics.is_empty()
+            && self.transitions.is_empty()
+            && self.outgoing.is_empty()
+            && self.remotes.is_empty()
+            && self.removed.is_empty()
+    }
+}
+
+impl Store {
+    /// Stores a batch in one transaction. With transitions in it, it is on the disk when this returns; otherwise it
+    /// survives the process at once, and a power cut within moments.
+    ///
+    /// # Errors
+    /// Nothing of the batch was stored; it comes back with the reason.
+    pub async fn commit(&self, batch: Batch) -> Result<(), (Box<Batch>, StoreError)> {
+        let outgoing = !batch.outgoing.is_empty();
+        let deliveries = batch.transitions.iter().any(|t| !t.deliveries.is_empty());
+        let batch = std::sync::Arc::new(batch);
+        let stored = batch.clone();
+        let result = self
+            .call(move |connection| {
+                let result = write(connection, &stored);
+                drop(stored);
+                result
+            })
+            .await;
+        match result {
+            Ok(()) => {
+                if outgoing {
+                    self.outgoing.notify_waiters();
+                    self.outgoing.notify_one();
+                }
+                if deliveries {
+                    self.to_deliver.notify_waiters();
+                }
+                Ok(())
+            }
+            Err(error) => {
+                // The store's thread has let go of its half by now, unless it died on the way.
+                let batch = std::sync::Arc::into_inner(batch).unwrap_or_default();
+                Err((Box::new(batch), error))
+            }
+        }
+    }
+}
+
+fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()> {
+    let durable = if batch.transitions.is_empty() { "NORMAL" } else { "FULL" };
+    connection.pragma_update(None, "synchronous", durable)?;
+    let change = connection.transaction()?;
+    {
+        let mut state = change.prepare_cached(
+            "INSERT INTO checks (name, state) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET state = excluded.state",
+        )?;
+        for (name, value) in &batch.states {
+            state.execute(params![name.as_str(), json(value)?])?;
+        }
+        let mut beat = change.prepare_cached(
+            "INSERT INTO checks (name, state, beat) VALUES (?1, '{}', ?2)
+             ON CONFLICT (name) DO UPDATE SET beat = excluded.beat",
+        )?;
+        for (name, at) in &batch.beats {
+            beat.execute(params![name.as_str(), at.map(|at| at.timestamp_micros())])?;
+        }
+        let mut topic = change.prepare_cached(
+            "INSERT INTO checks (name, state, topic) VALUES (?1, '{}', ?2)
+             ON CONFLICT (name) DO UPDATE SET topic = excluded.topic",
+        )?;
+        for (name, value) in &batch.topics {
+            topic.execute(params![name.as_str(), value])?;
+        }
+        let mut remote = change.prepare_cached(
+            "INSERT INTO remotes (name, row) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET row = excluded.row",
+        )?;
+        for (name, row) in &batch.remotes {
+            remote.execute(params![name.as_str(), json(row)?])?;
+        }
+        let mut transition = change
+            .prepare_cached("INSERT INTO transitions (name, at, entry) VALUES (?1, ?2, ?3)")?;
+        let mut delivery = change.prepare_cached(
+            "INSERT INTO deliveries (transition, action, notice) VALUES (?1, ?2, ?3)",
+        )?;
+        for new in &batch.transitions {
+            let at = new.transition.at.timestamp_micros();
+            transition.execute(params![new.name.as_str(), at, json(&new.transition)?])?;
+            let id = change.last_insert_rowid();
+            for (action, notice) in &new.deliveries {
+                delivery.execute(params![id, action.as_str(), json(notice)?])?;
+            }
+        }
+        let mut replace =
+            change.prepare_cached("DELETE FROM outbox WHERE topic = ?1 AND keep = 0")?;
+        let mut outgoing = change.prepare_cached(
+            "INSERT INTO outbox (topic, payload, qos, retain, keep) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?;
+        for row in &batch.outgoing {
+            replace.execute([&row.topic])?;
+            outgoing.execute(params![row.topic, row.payload, row.qos, row.retain, row.keep])?;
+        }
+        let mut gone = change.prepare_cached("DELETE FROM checks WHERE name = ?1")?;
+        let mut gone_remote = change.prepare_cached("DELETE FROM remotes WHERE name = ?1")?;
+        for name in &batch.removed {
+            gone.execute([name.as_str()])?;
+            gone_remote.execute([name.as_str()])?;
+        }
+    }
+    change.commit()
+}
+
+fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
+}

@@ -1,0 +1,92 @@
+//! What is still to be told.
+
+use fletchck_shared::ActionName;
+use rusqlite::params;
+
+use super::{Store, StoreError};
+use crate::actions::Notice;
+
+/// Transitions kept per check for the page; deliveries still to be made keep theirs beyond it.
+const TRANSITIONS_KEPT: i64 = 100;
+
+/// A delivery that is still to be made.
+#[derive(Debug)]
+pub struct PendingDelivery {
+    /// Its id; lower ones are older.
+    pub id: i64,
+    /// How often it was tried.
+    pub tries: u32,
+    /// What is told.
+    pub notice: Notice,
+}
+
+impl Store {
+    /// The oldest delivery still to be made by an action.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn next_delivery(
+        &self,
+        action: &ActionName,
+    ) -> Result<Option<PendingDelivery>, StoreError> {
+        let action = action.clone();
+        self.call(move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT id, tries, notice FROM deliveries
+                 WHERE action = ?1 AND dead IS NULL ORDER BY id LIMIT 1",
+            )?;
+            let mut rows = select.query([action.as_str()])?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            let notice = serde_json::from_str(&row.get::<_, String>(2)?)
+                .map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
+            Ok(Some(PendingDelivery { id: row.get(0)?, tries: row.get(1)?, notice }))
+        })
+        .await
+    }
+
+    /// Notes that a delivery was made.
+    ///
+    /// # Errors
+    /// The store cannot be written; it will be made again.
+    pub async fn delivered(&self, id: i64) -> Result<(), StoreError> {
+        self.call(move |connection| {
+            connection.execute("DELETE FROM deliveries WHERE id = ?1", [id]).map(drop)
+        })
+        .await
+    }
+
+    /// Notes that a delivery failed once more; with a reason, that it is given up.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn not_delivered(&self, id: i64, dead: Option<String>) -> Result<(), StoreError> {
+        self.call(move |connection| {
+            connection
+                .execute(
+                    "UPDATE deliveries SET tries = tries + 1, dead = ?2 WHERE id = ?1",
+                    params![id, dead],
+                )
+                .map(drop)
+        })
+        .await
+    }
+
+    /// Forgets old transitions, but none that is still to be told.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn trim_transitions(&self) -> Result<usize, StoreError> {
+        self.call(|connection| {
+            connection.execute(
+                "DELETE FROM transitions WHERE id IN (
+                     SELECT id FROM (
+                         SELECT id, row_number() OVER (PARTITION BY name ORDER BY id DESC) AS age
+                         FROM transitions
+                     ) WHERE age > ?1
+                 ) AND id NOT IN (SELECT transition FROM deliveries)",
+                [TRANSITIONS_KEPT],
+            )
+        })
+        .await
+    }
+}

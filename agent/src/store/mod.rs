@@ -1,0 +1,80 @@
+//! What must survive the process, in one SQLite file beside the configuration: states, transitions, deliveries that are
+//! still to be made, and messages that no broker has acknowledged.
+//!
+//! One thread owns the connection. A change of state and everything that follows from it are one transaction
+//! ([`Batch`]), so that a crash leaves both or neither.
+
+mod batch;
+mod deliveries;
+mod error;
+mod outbox;
+mod rows;
+mod schema;
+
+use std::{path::Path, sync::Arc, thread};
+
+use rusqlite::Connection;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+pub use batch::{Batch, NewTransition, OutgoingRow};
+pub use deliveries::PendingDelivery;
+pub use error::StoreError;
+pub use rows::{CheckRow, Past, RemoteRow};
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// A way to the store. Cheap to clone; the file is closed when the last clone is gone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    jobs: mpsc::UnboundedSender<Job>,
+    outgoing: Arc<Notify>,
+    to_deliver: Arc<Notify>,
+}
+
+impl Store {
+    /// Opens the store of a site, makes it where there is none, and brings an older one up to date.
+    ///
+    /// # Errors
+    /// What is wrong with the file and how to get out of it. Nothing is ever made anew over a file that is there.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let (mut connection, lock) = schema::open(path)?;
+        let (jobs, mut queue) = mpsc::unbounded_channel::<Job>();
+        thread::Builder::new()
+            .name("store".into())
+            .spawn(move || {
+                let _lock = lock; // held for as long as the file is open
+                while let Some(job) = queue.blocking_recv() {
+                    job(&mut connection);
+                }
+            })
+            .map_err(StoreError::Thread)?;
+        Ok(Self { jobs, outgoing: Arc::default(), to_deliver: Arc::default() })
+    }
+
+    /// Woken whenever messages to publish were stored.
+    pub fn outgoing_stored(&self) -> Arc<Notify> {
+        self.outgoing.clone()
+    }
+
+    /// Woken whenever deliveries were stored.
+    pub fn delivery_stored(&self) -> Arc<Notify> {
+        self.to_deliver.clone()
+    }
+
+    /// Does something with the connection, on its own thread, and answers with the result.
+    ///
+    /// # Errors
+    /// The job's own, or that the thread is gone.
+    pub async fn call<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let job = Box::new(move |connection: &mut Connection| {
+            // Whoever asked may be gone by now; that is their business.
+            _ = answer.send(job(connection));
+        });
+        self.jobs.send(job).map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?.map_err(StoreError::from)
+    }
+}

@@ -1,0 +1,117 @@
+//! What is read back at the start.
+
+use std::{collections::HashMap, path::Path};
+
+use chrono::{DateTime, Utc};
+use fletchck_shared::{AgentId, CheckName, State};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+
+use super::{Store, StoreError};
+
+/// What is kept of one check.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CheckRow {
+    /// Its state.
+    pub state: State,
+    /// Its last nominal run.
+    pub beat: Option<DateTime<Utc>>,
+    /// Version 1 topic it was last published to.
+    pub topic: Option<String>,
+}
+
+/// Where a remote check is heard, and what it is if it was added by itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RemoteRow {
+    /// Whether it was added when it was first heard; its owner has no entry for it in the file.
+    pub added: bool,
+    /// Its type at its agent.
+    pub kind: Option<String>,
+    /// The agent, where messages say.
+    pub agent: Option<AgentId>,
+    /// Its name at its agent.
+    pub remote_id: Option<String>,
+    /// Version 1 topic it is heard on; messages of the same name on another are another agent's.
+    pub topic: Option<String>,
+}
+
+/// Everything an earlier run of the program left behind.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// Checks by name.
+    pub checks: HashMap<CheckName, CheckRow>,
+    /// Remote checks by name.
+    pub remotes: HashMap<CheckName, RemoteRow>,
+}
+
+impl Store {
+    /// Everything an earlier run of the program left behind.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn past(&self) -> Result<Past, StoreError> {
+        self.call(|connection| past(connection)).await
+    }
+
+    /// Reads the past of a site that may be running, without taking its lock. A site that never ran has none.
+    ///
+    /// # Errors
+    /// The file is no store.
+    pub fn read_past(path: &Path) -> Result<Past, StoreError> {
+        if !path.exists() {
+            return Ok(Past::default());
+        }
+        let damaged = |source| StoreError::Damaged { path: path.into(), source };
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+            .map_err(damaged)?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        past(&connection).map_err(damaged)
+    }
+
+    /// A value that is made once and kept, the agent's id for example: what is stored under this key, or else `value`,
+    /// which is stored then.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub async fn once(&self, key: &'static str, value: String) -> Result<String, StoreError> {
+        self.call(move |connection| {
+            let kept: Option<String> = connection
+                .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+                .optional()?;
+            if let Some(kept) = kept {
+                return Ok(kept);
+            }
+            connection
+                .execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", params![key, value])?;
+            Ok(value)
+        })
+        .await
+    }
+}
+
+fn past(connection: &Connection) -> rusqlite::Result<Past> {
+    let mut past = Past::default();
+    let mut checks = connection.prepare("SELECT name, state, beat, topic FROM checks")?;
+    let mut rows = checks.query(())?;
+    while let Some(row) = rows.next()? {
+        let state = read_json(&row.get::<_, String>(1)?)?;
+        let beat = row.get::<_, Option<i64>>(2)?.and_then(DateTime::from_timestamp_micros);
+        let check = CheckRow { state, beat, topic: row.get(3)? };
+        past.checks.insert(read_name(row.get(0)?)?, check);
+    }
+    let mut remotes = connection.prepare("SELECT name, row FROM remotes")?;
+    let mut rows = remotes.query(())?;
+    while let Some(row) = rows.next()? {
+        past.remotes.insert(read_name(row.get(0)?)?, read_json(&row.get::<_, String>(1)?)?);
+    }
+    Ok(past)
+}
+
+fn read_name(text: String) -> rusqlite::Result<CheckName> {
+    CheckName::try_from(text).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(text).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
+}

@@ -1,0 +1,222 @@
+//! The file: its lock, its version and its tables.
+
+use std::{
+    fs::{File, OpenOptions, Permissions},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rustix::fs::{FlockOperation, flock};
+
+use super::StoreError;
+
+/// Version of the tables below, in `PRAGMA user_version`.
+const VERSION: i64 = 1;
+
+const TABLES: &str = "
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE checks (
+        name  TEXT PRIMARY KEY,
+        state TEXT NOT NULL,       -- JSON
+        beat  INTEGER,             -- last nominal run, microseconds since 1970
+        topic TEXT                 -- version 1 topic it was last published to
+    ) WITHOUT ROWID;
+    CREATE TABLE remotes (
+        name  TEXT PRIMARY KEY,    -- of the check on this hub
+        row   TEXT NOT NULL        -- JSON: where it is heard, and what it is
+    ) WITHOUT ROWID;
+    CREATE TABLE transitions (
+        id    INTEGER PRIMARY KEY AUTOINCREMENT,
+        name  TEXT NOT NULL,
+        at    INTEGER NOT NULL,    -- microseconds since 1970
+        entry TEXT NOT NULL        -- JSON
+    );
+    CREATE INDEX transitions_of_check ON transitions (name, id);
+    CREATE TABLE deliveries (
+        id         INTEGER PRIMARY KEY AUTOINCREMENT,
+        transition INTEGER NOT NULL REFERENCES transitions (id) ON DELETE CASCADE,
+        action     TEXT NOT NULL,
+        notice     TEXT NOT NULL,  -- JSON
+        tries      INTEGER NOT NULL DEFAULT 0,
+        dead       TEXT            -- why it was given up
+    );
+    CREATE INDEX deliveries_of_action ON deliveries (action, id);
+    CREATE TABLE outbox (
+        id      INTEGER PRIMARY KEY AUTOINCREMENT,
+        topic   TEXT NOT NULL,
+        payload BLOB NOT NULL,
+        qos     INTEGER NOT NULL,
+        retain  INTEGER NOT NULL,
+        keep    INTEGER NOT NULL   -- 1: no later message on its topic replaces it
+    );
+    CREATE INDEX outbox_of_topic ON outbox (topic, keep);
+    CREATE TABLE retained (
+        topic   TEXT PRIMARY KEY,
+        payload BLOB NOT NULL,
+        qos     INTEGER NOT NULL,
+        expires INTEGER            -- microseconds since 1970
+    ) WITHOUT ROWID;
+";
+
+/// Opens the file and takes its lock, which is held until the returned file is dropped.
+pub(super) fn open(path: &Path) -> Result<(Connection, File), StoreError> {
+    let lock = lock(path)?;
+    make_private(path)?;
+    let damaged = |source| StoreError::Damaged { path: path.into(), source };
+    let mut connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+    )
+    .map_err(damaged)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    match prepare(&mut connection, path) {
+        Err(StoreError::Statement(source)) if is_damage(&source) => Err(damaged(source)),
+        Err(error) => Err(error),
+        Ok(()) => Ok((connection, lock)),
+    }
+}
+
+fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match found {
+        VERSION => {
+            let answer: String =
+                connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+            if answer != "ok" {
+                return Err(StoreError::Damaged {
+                    path: path.into(),
+                    source: rusqlite::Error::SqliteFailure(
+                        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
+                        Some(answer),
+                    ),
+                });
+            }
+            Ok(())
+        }
+        0 => {
+            let change = connection.transaction()?;
+            let tables: i64 = change.query_row(
+                "SELECT count(*) FROM sqlite_schema WHERE type = 'table'",
+                (),
+                |row| row.get(0),
+            )?;
+            if tables > 0 {
+                return Err(StoreError::Damaged {
+                    path: path.into(),
+                    source: rusqlite::Error::InvalidPath("another program's database".into()),
+                });
+            }
+            change.execute_batch(TABLES)?;
+            change.pragma_update(None, "user_version", VERSION)?;
+            change.commit()?;
+            Ok(())
+        }
+        found => Err(StoreError::Newer { path: path.into(), found }),
+    }
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&name)
+        .map_err(|source| StoreError::Open { path: name, source })?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| StoreError::InUse { path: path.into() })?;
+    Ok(file)
+}
+
+/// Logs and messages may hold what only the owner should read.
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    let open = |source| StoreError::Open { path: path.into(), source };
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(open)?;
+    file.set_permissions(Permissions::from_mode(0o600)).map_err(open)
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::CannotOpen)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_no_database_is_left_as_it_is() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("site.db");
+        let text =
+            "this is not a database, but it is long enough to be looked at closely".repeat(20);
+        fs::write(&path, &text).expect("written");
+        let error = open(&path).expect_err("refused");
+        assert!(error.to_string().contains("mv "), "{error}");
+        assert_eq!(fs::read_to_string(&path).expect("still there"), text);
+    }
+
+    #[test]
+    fn a_damaged_page_is_found_at_the_start() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("site.db");
+        drop(open(&path).expect("made"));
+        let mut bytes = fs::read(&path).expect("read");
+        for byte in &mut bytes[4096..12288] {
+            *byte = 0xa5;
+        }
+        fs::write(&path, bytes).expect("damaged");
+        assert!(matches!(open(&path), Err(StoreError::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_second_process_is_told_that_the_site_is_in_use() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("site.db");
+        let _first = open(&path).expect("made");
+        assert!(matches!(open(&path), Err(StoreError::InUse { .. })));
+    }
+
+    #[test]
+    fn a_newer_store_and_another_programs_database_are_refused() {
+        let folder = tempfile::tempdir().expect("folder");
+        let newer = folder.path().join("newer.db");
+        let (connection, lock) = open(&newer).expect("made");
+        connection.pragma_update(None, "user_version", 99).expect("set");
+        drop((connection, lock));
+        assert!(matches!(open(&newer), Err(StoreError::Newer { found: 99, .. })));
+
+        let other = folder.path().join("other.db");
+        Connection::open(&other)
+            .and_then(|db| db.execute_batch("CREATE TABLE theirs (x)"))
+            .expect("made");
+        assert!(matches!(open(&other), Err(StoreError::Damaged { .. })));
+    }
+
+    #[test]
+    fn only_the_owner_may_read_the_file() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("site.db");
+        let _open = open(&path).expect("made");
+        let mode = fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
