@@ -1,6 +1,9 @@
 //! What the engine shows of itself: the state of every check as of the last commit, for pages and commands.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicU64, Ordering},
+};
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
@@ -82,6 +85,7 @@ pub struct Board {
     agents: RwLock<IndexMap<AgentId, Arc<AgentView>>>,
     faults: ArcSwap<Vec<Fault>>,
     changes: broadcast::Sender<Changed>,
+    version: AtomicU64,
 }
 
 impl Board {
@@ -110,7 +114,14 @@ impl Board {
         self.changes.subscribe()
     }
 
-    pub(crate) fn put(&self, view: CheckView) {
+    /// A number that grows with every change. What was made of the board after reading it is still true while it is
+    /// the same.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Shows a check as it is now. The engine calls this, after the commit.
+    pub fn put(&self, view: CheckView) {
         let name = view.name.clone();
         self.checks
             .write()
@@ -119,12 +130,14 @@ impl Board {
         self.announce(Changed::Check(name));
     }
 
-    pub(crate) fn remove(&self, name: &CheckName) {
+    /// Shows a check no longer. The engine calls this.
+    pub fn remove(&self, name: &CheckName) {
         self.checks.write().unwrap_or_else(PoisonError::into_inner).shift_remove(name);
         self.announce(Changed::Removed(name.clone()));
     }
 
-    pub(crate) fn replace(&self, views: Vec<CheckView>, faults: Vec<Fault>) {
+    /// Shows these checks and faults in place of all others. The engine calls this at the start and after a reload.
+    pub fn replace(&self, views: Vec<CheckView>, faults: Vec<Fault>) {
         *self.checks.write().unwrap_or_else(PoisonError::into_inner) =
             views.into_iter().map(|view| (view.name.clone(), Arc::new(view))).collect();
         self.faults.store(Arc::new(faults));
@@ -154,6 +167,8 @@ impl Board {
     }
 
     fn announce(&self, changed: Changed) {
+        // After the change: whoever reads in between keeps the old number and reads again.
+        self.version.fetch_add(1, Ordering::AcqRel);
         // No reader is no error.
         _ = self.changes.send(changed);
     }
@@ -166,6 +181,7 @@ impl Default for Board {
             agents: RwLock::default(),
             faults: ArcSwap::default(),
             changes: broadcast::channel(BEHIND).0,
+            version: AtomicU64::new(0),
         }
     }
 }

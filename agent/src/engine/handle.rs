@@ -65,7 +65,28 @@ pub struct Handle {
     pub(super) board: Arc<Board>,
 }
 
+/// The engine's end of a [`Handle`]: what was asked, each with the way back, and what was heard.
+#[derive(Debug)]
+pub struct Inbox {
+    /// What was asked.
+    pub requests: mpsc::Receiver<(Request, oneshot::Sender<Result<(), Refused>>)>,
+    /// What was heard of checks that run elsewhere.
+    pub heard: mpsc::Receiver<Vec<Heard>>,
+}
+
 impl Handle {
+    /// A handle and its other end, each side holding up to `bound` requests and as many batches of what was heard.
+    pub fn new(board: Arc<Board>, bound: usize) -> (Self, Inbox) {
+        let (requests, asked) = mpsc::channel(bound);
+        let (heard, hears) = mpsc::channel(bound);
+        (Self { requests, heard, board }, Inbox { requests: asked, heard: hears })
+    }
+
+    /// Whether the engine still takes requests.
+    pub fn alive(&self) -> bool {
+        !self.requests.is_closed()
+    }
+
     /// The state of the site as of the last commit.
     pub fn board(&self) -> &Arc<Board> {
         &self.board

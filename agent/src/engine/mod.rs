@@ -4,4 +4,4 @@ mod board;
 mod handle;
 
 pub use board::{AgentView, Board, Changed, CheckView};
-pub use handle::{Handle, Heard, Refused, Request};
+pub use handle::{Handle, Heard, Inbox, Refused, Request};

@@ -129,7 +129,8 @@ impl Data {
     }
 }
 
-fn fail_state(state: &State, sequence: bool) -> Value {
+/// What `failState` says of a state. `sequence` as in [`Data::write`].
+pub fn fail_state(state: &State, sequence: bool) -> Value {
     let pass = || if sequence { Value::from("") } else { Value::Bool(false) };
     match (&state.cover, &state.condition) {
         (Some(Cover::Paused), _) => pass(),
