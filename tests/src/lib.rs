@@ -1,1 +1,16 @@
-//! tests
+//! The harness: real servers on loopback, our own programs as processes, and faults between them.
+//!
+//! Everything started here ends with the value that stands for it, and also when the test program is killed. Every
+//! wait has a deadline; when it passes, the error says what was awaited and shows the end of the server's log.
+//! `tests/run` installs the servers.
+
+pub mod fault;
+pub mod fletchck;
+pub mod mosquitto;
+pub mod mqtt;
+pub mod nginx;
+pub mod original;
+pub mod pki;
+pub mod port;
+pub mod process;
+pub mod wait;

@@ -1,0 +1,3 @@
+//! Tests across the whole program, with real servers on loopback. `tests/run` installs those and runs everything.
+
+mod servers;

@@ -1,0 +1,219 @@
+//! Our own programs as processes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::SystemTime;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::task::spawn_blocking;
+
+use crate::process::Process;
+
+/// Which of the two programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// `fletchck`: everything.
+    Full,
+    /// `fletchck-agent`: checks and the link to a hub.
+    Agent,
+}
+
+/// A site in a folder of its own, run by one of our programs.
+#[derive(Debug)]
+pub struct Fletchck {
+    program: Program,
+    dir: TempDir,
+    process: Option<Process>,
+}
+
+impl Fletchck {
+    /// Writes `site` as its configuration, starts the program on it and waits until it is ready: until it listens on
+    /// the ports the configuration names (take them from [`crate::port::free`]), else until it has logged something.
+    ///
+    /// # Errors
+    /// The program is not built, ends, or does not get ready in time.
+    pub async fn start(program: Program, site: &Value) -> Result<Self> {
+        let mut fletchck = Self::prepare(program, site)?;
+        fletchck.restart().await?;
+        Ok(fletchck)
+    }
+
+    /// As [`Fletchck::start`], but leaves the start to [`Fletchck::restart`].
+    ///
+    /// # Errors
+    /// The configuration cannot be written.
+    pub fn prepare(program: Program, site: &Value) -> Result<Self> {
+        let dir = TempDir::with_prefix("fletchck-")?;
+        let fletchck = Self { program, dir, process: None };
+        fletchck.write(site)?;
+        Ok(fletchck)
+    }
+
+    /// Starts the program, again where it is running, on the folder as it is now.
+    ///
+    /// # Errors
+    /// As [`Fletchck::start`].
+    pub async fn restart(&mut self) -> Result<()> {
+        self.kill();
+        let mut command = self.command()?;
+        command.arg("--config").arg(self.config_path());
+        let mut process = Process::start(self.program.name(), command, &self.dir().join("log"))?;
+        let ports = ports(&self.saved()?);
+        for &port in &ports {
+            process.wait_for_port(port).await?;
+        }
+        if ports.is_empty() {
+            process
+                .wait_until("its first line", async |process: &Process| {
+                    (!process.log().is_empty()).then_some(())
+                })
+                .await?;
+        }
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Ends the program by SIGTERM.
+    ///
+    /// # Errors
+    /// It is not running, does not end in time, or ends with an error.
+    pub async fn stop(&mut self) -> Result<()> {
+        let mut process = self.process.take().context("the program is not running")?;
+        let status = process.stop().await?;
+        ensure!(status.success(), "it ended with {status}; log:\n{}", process.log());
+        Ok(())
+    }
+
+    /// Ends the program as a power cut would.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Runs the program once with `args`, such as `["check", "disk"]`, beside the one that may be running.
+    ///
+    /// # Errors
+    /// The program cannot be started. That it fails is in the output's status.
+    pub async fn run(&self, args: &[&str]) -> Result<Output> {
+        let mut command = self.command()?;
+        command.arg("--config").arg(self.config_path()).args(args);
+        spawn_blocking(move || command.output()).await?.context("running it")
+    }
+
+    /// The process, to signal it or to wait for lines in its log.
+    ///
+    /// # Errors
+    /// It is not running.
+    pub fn process(&mut self) -> Result<&mut Process> {
+        self.process.as_mut().context("the program is not running")
+    }
+
+    /// The folder with the configuration and the store.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Where the configuration is.
+    pub fn config_path(&self) -> PathBuf {
+        self.dir().join("fletchck.conf")
+    }
+
+    /// The configuration as it is in the file.
+    ///
+    /// # Errors
+    /// The file is missing or no JSON.
+    pub fn saved(&self) -> Result<Value> {
+        let path = self.config_path();
+        let text = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        serde_json::from_slice(&text).with_context(|| format!("reading {}", path.display()))
+    }
+
+    /// Replaces the configuration file; a running program notices by itself.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, site: &Value) -> Result<()> {
+        fs::write(self.config_path(), serde_json::to_vec_pretty(site)?)
+            .context("writing the configuration")
+    }
+
+    fn command(&self) -> Result<Command> {
+        let mut command = Command::new(self.program.path()?);
+        command.current_dir(self.dir()).env("HOME", self.dir());
+        Ok(command)
+    }
+}
+
+impl Program {
+    /// The name of the binary.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "fletchck",
+            Self::Agent => "fletchck-agent",
+        }
+    }
+
+    /// The binary, built from the sources as they are now: in `FLETCHCK_TEST_BIN`, else where the running test was
+    /// built. (Cargo tells only a package's own tests where its binaries are.)
+    ///
+    /// # Errors
+    /// It is missing or older than its sources; the text says what to run.
+    pub fn path(self) -> Result<PathBuf> {
+        let dir = match std::env::var_os("FLETCHCK_TEST_BIN") {
+            Some(dir) => PathBuf::from(dir),
+            None => beside_test()?,
+        };
+        let path = dir.join(self.name());
+        let advice = "please run: cargo build --workspace --all-targets";
+        let Ok(built) = fs::metadata(&path).and_then(|found| found.modified()) else {
+            bail!("{} is not built; {advice}", path.display());
+        };
+        if let Some(newer) = newer_source(&path, built) {
+            bail!("{} is older than {newer}; {advice}", path.display());
+        }
+        Ok(path)
+    }
+}
+
+/// `target/debug`, from `target/debug/deps/it-0123456789abcdef`.
+fn beside_test() -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let dir = test.ancestors().nth(2).context("the test program is in no folder")?;
+    Ok(dir.to_owned())
+}
+
+/// A source of the binary that was changed after the build, or is not of this checkout: cargo lists the sources in a
+/// `.d` file beside the binary, and a shared target folder can hold the build of another checkout.
+fn newer_source(binary: &Path, built: SystemTime) -> Option<String> {
+    let list = fs::read_to_string(binary.with_extension("d")).ok()?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
+    let (_, sources) = list.split_once(": ")?;
+    let stale = |source: &&str| {
+        let changed = fs::metadata(source).and_then(|found| found.modified());
+        source.ends_with(".rs")
+            && (!Path::new(source).starts_with(root) || changed.is_ok_and(|time| time > built))
+    };
+    // A path with spaces is listed with backslashes before them; it is then simply not compared.
+    sources
+        .split_whitespace()
+        .filter(|source| !source.contains('\\'))
+        .find(stale)
+        .map(str::to_owned)
+}
+
+/// The ports `site` asks the program to listen on.
+fn ports(site: &Value) -> Vec<u16> {
+    let page = site.pointer("/webui/port").and_then(Value::as_u64);
+    let listeners = site.pointer("/broker/listeners").and_then(Value::as_array);
+    let broker = listeners
+        .into_iter()
+        .flatten()
+        .filter_map(|listener| listener["listen"].as_str()?.rsplit_once(':')?.1.parse().ok());
+    page.into_iter()
+        .chain(broker)
+        .filter_map(|port| u16::try_from(port).ok())
+        .filter(|&port| port != 0)
+        .collect()
+}

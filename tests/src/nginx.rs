@@ -1,0 +1,133 @@
+//! The nginx web server: every answer an https check can meet.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use crate::pki::{Pair, Pki};
+use crate::port;
+use crate::process::Process;
+
+/// What `http` and `https` serve beside the files `/` and `/big.bin` (1 MB).
+const LOCATIONS: &str = r#"
+    location = /404 { return 404; }
+    location = /500 { return 500 "boom\n"; }
+    location = /503 { add_header Retry-After 5 always; return 503; }
+    location = /redir { return 302 /index.html; }
+    location = /loop { return 302 /loop; }
+    location = /abort { return 444; }
+    location = /method { return 200 "$request_method\n"; }
+"#;
+
+/// A running nginx.
+#[derive(Debug)]
+pub struct Nginx {
+    /// Plain HTTP: `/`, `/404`, `/500`, `/503`, `/redir`, `/loop` (redirects for ever), `/abort` (closes without an
+    /// answer), `/method` (answers with the method), `/slow` (1 MB in five seconds), `/hang` (never answers).
+    pub http: u16,
+    /// The same over TLS with the `valid` certificate, HTTP/2 included. By server name it shows other certificates:
+    /// `expired.test.example`, `expiring.`, `future.`, `wrong.`, `selfsigned.`.
+    pub https: u16,
+    /// TLS with the `valid` certificate for clients with a certificate of our authority only.
+    pub mutual: u16,
+    process: Process,
+    dir: TempDir,
+    /// Accepts connections by the kernel alone and never says a word: what `/hang` waits for.
+    _silence: TcpListener,
+}
+
+impl Nginx {
+    /// Starts a server on free ports.
+    ///
+    /// # Errors
+    /// nginx is not installed or does not start.
+    pub async fn start(pki: &Pki) -> Result<Self> {
+        let dir = TempDir::with_prefix("nginx-")?;
+        let (http, https, mutual) = (port::free(), port::free(), port::free());
+        let silence = TcpListener::bind("127.0.0.1:0")?;
+        let www = dir.path().join("www");
+        fs::create_dir(&www)?;
+        fs::write(www.join("index.html"), "hello\n")?;
+        fs::write(www.join("big.bin"), vec![0; 1_000_000])?;
+        let ports = [http, https, mutual, silence.local_addr()?.port()];
+        fs::write(dir.path().join("nginx.conf"), settings(dir.path(), pki, ports)?)?;
+
+        let mut command = Command::new("/usr/sbin/nginx");
+        command.arg("-p").arg(dir.path()).arg("-e").arg(dir.path().join("error.log"));
+        command.arg("-c").arg(dir.path().join("nginx.conf"));
+        let mut process = Process::start("nginx", command, &dir.path().join("output"))?;
+        for port in [http, https, mutual] {
+            process.wait_for_port(port).await?;
+        }
+        Ok(Self { http, https, mutual, process, dir, _silence: silence })
+    }
+
+    /// One line per request answered so far: the request line, the status, the User-Agent.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn requests(&self) -> Result<Vec<String>> {
+        let log =
+            fs::read_to_string(self.dir.path().join("access.log")).context("reading access.log")?;
+        Ok(log.lines().map(str::to_owned).collect())
+    }
+
+    /// The process, to freeze or end it.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+fn settings(dir: &Path, pki: &Pki, [http, https, mutual, silence]: [u16; 4]) -> Result<String> {
+    let dir = dir.display();
+    let mut text = format!(
+        "daemon off; master_process off; pid {dir}/pid; error_log {dir}/error.log info;\n\
+         events {{}}\nhttp {{\n\
+         log_format short '$request $status $http_user_agent'; access_log {dir}/access.log short;\n\
+         root {dir}/www; default_type text/plain; types {{ text/html html; }}\n"
+    );
+    // Without these five it wants to write below /var/lib/nginx.
+    for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
+        writeln!(text, "{kind}_temp_path {dir}/{kind};")?;
+    }
+    writeln!(
+        text,
+        "ssl_protocols TLSv1.2 TLSv1.3;\n\
+         server {{ listen 127.0.0.1:{http}; listen 127.0.0.1:{https} ssl http2 default_server; {}\n\
+         {LOCATIONS}\
+         location = /slow {{ limit_rate 200k; alias {dir}/www/big.bin; }}\n\
+         location = /hang {{ proxy_pass http://127.0.0.1:{silence}; proxy_read_timeout 600s; }}\n}}",
+        certificate(&pki.valid),
+    )?;
+    for (name, pair) in [
+        ("expired", &pki.expired),
+        ("expiring", &pki.expiring),
+        ("future", &pki.future),
+        ("wrong", &pki.wrong),
+        ("selfsigned", &pki.selfsigned),
+    ] {
+        writeln!(
+            text,
+            "server {{ listen 127.0.0.1:{https} ssl http2; server_name {name}.test.example; {} \
+             location / {{ return 200 \"{name}\\n\"; }} }}",
+            certificate(pair),
+        )?;
+    }
+    writeln!(
+        text,
+        "server {{ listen 127.0.0.1:{mutual} ssl; {} ssl_client_certificate {}; ssl_verify_client on; \
+         location / {{ return 200 \"$ssl_client_s_dn\\n\"; }} }}\n}}",
+        certificate(&pki.valid),
+        pki.ca.display(),
+    )?;
+    Ok(text)
+}
+
+fn certificate(pair: &Pair) -> String {
+    format!("ssl_certificate {}; ssl_certificate_key {};", pair.cert.display(), pair.key.display())
+}
