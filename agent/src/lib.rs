@@ -7,4 +7,5 @@
 pub mod actions;
 pub mod checks;
 pub mod engine;
+pub mod options;
 pub mod store;

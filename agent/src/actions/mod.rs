@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 pub use notice::Notice;
 
-use crate::checks::{Opt, OptionFault};
+use crate::options::{Opt, OptionFault, Options};
 
 /// Every type of action.
 pub const KINDS: &[ActionKind] = &[];
@@ -23,12 +23,12 @@ pub struct ActionKind {
     pub summary: &'static str,
     /// Its options, in the order they are shown.
     pub options: &'static [Opt],
-    /// Makes what runs from the options, or tells all that is wrong with them.
+    /// Reads its options; [`ActionKind::action`] is how it is called.
     pub build: Build,
 }
 
-/// Makes what runs from the options of an action, or tells all that is wrong with them.
-pub type Build = fn(&Map<String, Value>) -> Result<Arc<dyn Action>, Vec<OptionFault>>;
+/// Reads the options of an action and makes what runs from them. What is wrong is noted with the options.
+pub type Build = fn(&mut Options<'_>) -> Option<Arc<dyn Action>>;
 
 /// A way to tell people of a transition.
 #[async_trait]
@@ -53,4 +53,15 @@ pub struct TellError {
 /// The type of this name.
 pub fn kind(name: &str) -> Option<&'static ActionKind> {
     KINDS.iter().find(|kind| kind.name == name)
+}
+
+impl ActionKind {
+    /// Makes what runs from these options, and tells all that is wrong with them. With nothing but warnings there is an
+    /// action, with any other fault there is none.
+    pub fn action(
+        &self,
+        options: &Map<String, Value>,
+    ) -> (Option<Arc<dyn Action>>, Vec<OptionFault>) {
+        Options::read(options, self.options, self.build)
+    }
 }

@@ -8,11 +8,13 @@ use chrono_tz::Tz;
 use fletchck_shared::{CheckName, Outcome};
 use serde_json::{Map, Value};
 
+pub use crate::options::{Opt, OptionFault, Options};
+
 /// Every type of check.
 pub const KINDS: &[Kind] = &[];
 
-/// Makes what runs from the options of a check, or tells all that is wrong with them.
-pub type Build = fn(&Map<String, Value>) -> Result<Plan, Vec<OptionFault>>;
+/// Reads the options of a check and makes what runs from them. What is wrong is noted with the options.
+pub type Build = fn(&mut Options<'_>) -> Option<Plan>;
 
 /// One type of check.
 #[derive(Debug)]
@@ -25,32 +27,8 @@ pub struct Kind {
     pub options: &'static [Opt],
     /// A whole check as JSON, as it stands in a configuration; a test reads it.
     pub example: &'static str,
-    /// Makes what runs from the options, or tells all that is wrong with them.
+    /// Reads its options; [`Kind::plan`] is how it is called.
     pub build: Build,
-}
-
-/// One option of a type of check.
-#[derive(Debug)]
-pub struct Opt {
-    /// Its key.
-    pub name: &'static str,
-    /// Its default in words, or "required".
-    pub default: &'static str,
-    /// What it means, with its unit.
-    pub meaning: &'static str,
-}
-
-/// What is wrong with one option.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OptionFault {
-    /// The option's key.
-    pub option: String,
-    /// What is wrong.
-    pub wrong: String,
-    /// What would be right.
-    pub right: String,
-    /// Whether the check runs all the same, as with an option that this type does not know.
-    pub warning: bool,
 }
 
 /// How a check of some type is run.
@@ -93,6 +71,14 @@ pub struct Look<'a> {
 /// The type of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)
+}
+
+impl Kind {
+    /// Makes what runs from these options, and tells all that is wrong with them. With nothing but warnings there is a
+    /// plan, with any other fault there is none.
+    pub fn plan(&self, options: &Map<String, Value>) -> (Option<Plan>, Vec<OptionFault>) {
+        Options::read(options, self.options, self.build)
+    }
 }
 
 impl fmt::Debug for Plan {
