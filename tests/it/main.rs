@@ -1,3 +1,4 @@
 //! Tests across the whole program, with real servers on loopback. `tests/run` installs those and runs everything.
 
 mod servers;
+mod triggers;

@@ -1,0 +1,135 @@
+//! Triggers against APScheduler 3, whose meaning they must have, and against the original's text form.
+//!
+//! `tests/oracle/triggers.py` asks both; `tests/run` sets up the Python it needs. `FLETCHCK_TEST_SEED` repeats a run.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use fletchck_shared::schedule::{Schedule, Trigger, zone};
+use serde_json::Value;
+
+const UTC_TRIGGERS: usize = 6_000;
+const ZONED_TRIGGERS: usize = 4_000;
+
+/// Faults of APScheduler that ours does not have. Both come from one place: to go on to the next unit (the next
+/// month, day, hour) it adds the difference of two wall clock readings to an instant, and when the zone's offset
+/// changes in between it lands beside the start of that unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    /// It landed past the start, and never looked at the time that lies there although every field fits it.
+    Skips,
+    /// It landed in another day or hour, did not look at the coarser fields again, and fires where they do not fit.
+    FiresWhereNothingFits,
+}
+
+#[test]
+fn every_fire_time_is_apschedulers() {
+    let seed = std::env::var("FLETCHCK_TEST_SEED").unwrap_or_else(|_| "20261123".into());
+    let counts = [UTC_TRIGGERS.to_string(), ZONED_TRIGGERS.to_string()];
+    let answers = oracle(&["fires", &seed, &counts[0], &counts[1]], "");
+    let (mut triggers, mut fires) = (0, 0);
+    let mut faults = BTreeMap::<Fault, usize>::new();
+    for line in answers.lines() {
+        let case = Case::read(line);
+        triggers += 1;
+        for step in &case.steps {
+            let ours = case.trigger.next_after(step.after, case.anchor, case.zone);
+            fires += usize::from(ours.is_some());
+            if ours == step.fire {
+                continue;
+            }
+            match case.fault(step, ours) {
+                Some(fault) => *faults.entry(fault).or_default() += 1,
+                None => panic!(
+                    "seed {seed}: after {} ours is {ours:?}, APScheduler's {:?} (walk thrown off: {}) in {line}",
+                    step.after, step.fire, step.thrown
+                ),
+            }
+        }
+    }
+    println!("{triggers} triggers, {fires} fire times, faults of APScheduler met: {faults:?}");
+    assert_eq!(triggers, UTC_TRIGGERS + ZONED_TRIGGERS, "seed {seed}");
+    // Otherwise the changes of offset were not tested at all.
+    assert!(faults.contains_key(&Fault::Skips), "seed {seed}");
+}
+
+/// A random trigger and what APScheduler made of it.
+struct Case {
+    trigger: Trigger,
+    zone: Tz,
+    anchor: DateTime<Utc>,
+    steps: Vec<Step>,
+}
+
+struct Step {
+    after: DateTime<Utc>,
+    fire: Option<DateTime<Utc>>,
+    /// Whether APScheduler went on to a unit and the zone's offset changed on the way.
+    thrown: bool,
+}
+
+impl Case {
+    fn read(line: &str) -> Case {
+        let case: Value = serde_json::from_str(line).expect("JSON from the oracle");
+        let step = |step: &Value| Step {
+            after: time(&step[0]).expect("a time"),
+            fire: time(&step[1]),
+            thrown: step[2].as_bool().expect("a flag"),
+        };
+        Case {
+            trigger: Trigger::from_json(&case["trigger"]).unwrap_or_else(|error| panic!("{error}: {line}")),
+            zone: zone(case["zone"].as_str().expect("a zone")).expect("a zone"),
+            anchor: time(&case["anchor"]).expect("an anchor"),
+            steps: case["steps"].as_array().expect("steps").iter().map(step).collect(),
+        }
+    }
+
+    /// The fault of APScheduler that explains a difference. Anything else is a fault of ours.
+    fn fault(&self, step: &Step, ours: Option<DateTime<Utc>>) -> Option<Fault> {
+        let Schedule::Cron(cron) = self.trigger.schedule() else { return None };
+        if !step.thrown {
+            return None;
+        }
+        let fits = |at: DateTime<Utc>| cron.fits(at.with_timezone(&self.zone).naive_local());
+        match (ours, step.fire) {
+            (Some(ours), theirs) if theirs.is_none_or(|theirs| ours < theirs) && fits(ours) => Some(Fault::Skips),
+            (ours, Some(theirs)) if ours.is_none_or(|ours| theirs < ours) && !fits(theirs) => {
+                Some(Fault::FiresWhereNothingFits)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn time(seconds: &Value) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(seconds.as_i64()?, 0)
+}
+
+/// Runs the oracle and returns what it writes.
+fn oracle(arguments: &[&str], input: &str) -> String {
+    let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let python = std::env::var_os("FLETCHCK_TEST_PYTHON").map_or(tests.join(".venv/bin/python"), PathBuf::from);
+    let mut child = Command::new(&python)
+        .arg(tests.join("oracle/triggers.py"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| {
+            panic!("cannot start {}: {error}; run tests/run, which sets up the Python these tests need", python.display())
+        });
+    let mut stdin = child.stdin.take().expect("a pipe was asked for");
+    let input = input.to_owned();
+    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+    let output = child.wait_with_output().expect("the oracle's output");
+    writer.join().expect("no panic").expect("the oracle reads its input");
+    assert!(
+        output.status.success(),
+        "the oracle failed (its words are above); if a Python package is missing, run tests/run"
+    );
+    String::from_utf8(output.stdout).expect("UTF-8 from the oracle")
+}
