@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use fletchck_shared::schedule::{Schedule, Trigger, zone};
+use fletchck_shared::schedule::{Schedule, Trigger, TriggerError, zone};
 use serde_json::Value;
 
 const UTC_TRIGGERS: usize = 6_000;
@@ -31,11 +31,14 @@ fn every_fire_time_is_apschedulers() {
     let seed = std::env::var("FLETCHCK_TEST_SEED").unwrap_or_else(|_| "20261123".into());
     let counts = [UTC_TRIGGERS.to_string(), ZONED_TRIGGERS.to_string()];
     let answers = oracle(&["fires", &seed, &counts[0], &counts[1]], "");
-    let (mut triggers, mut fires) = (0, 0);
+    let (mut plain, mut zoned, mut never, mut fires) = (0, 0, 0, 0);
     let mut faults = BTreeMap::<Fault, usize>::new();
     for line in answers.lines() {
-        let case = Case::read(line);
-        triggers += 1;
+        let Some(case) = Case::read(line) else {
+            never += 1;
+            continue;
+        };
+        *if case.zone == Tz::UTC { &mut plain } else { &mut zoned } += 1;
         for step in &case.steps {
             let ours = case.trigger.next_after(step.after, case.anchor, case.zone);
             fires += usize::from(ours.is_some());
@@ -51,10 +54,13 @@ fn every_fire_time_is_apschedulers() {
             }
         }
     }
-    println!("{triggers} triggers, {fires} fire times, faults of APScheduler met: {faults:?}");
-    assert_eq!(triggers, UTC_TRIGGERS + ZONED_TRIGGERS, "seed {seed}");
+    println!(
+        "{plain} triggers in UTC, {zoned} in other zones, {never} refused as they never fire; {fires} fire times; \
+         faults of APScheduler met: {faults:?}"
+    );
+    assert!(plain >= 5_000 && zoned >= 3_000, "seed {seed}: too few triggers");
     // Otherwise the changes of offset were not tested at all.
-    assert!(faults.contains_key(&Fault::Skips), "seed {seed}");
+    assert!(faults.contains_key(&Fault::Skips), "seed {seed}: no change of offset was met");
 }
 
 /// A random trigger and what APScheduler made of it.
@@ -73,19 +79,22 @@ struct Step {
 }
 
 impl Case {
-    fn read(line: &str) -> Case {
+    /// `None` for a trigger that ours refuses because it never fires, which APScheduler has to confirm.
+    fn read(line: &str) -> Option<Case> {
         let case: Value = serde_json::from_str(line).expect("JSON from the oracle");
         let step = |step: &Value| Step {
             after: time(&step[0]).expect("a time"),
             fire: time(&step[1]),
             thrown: step[2].as_bool().expect("a flag"),
         };
-        Case {
-            trigger: Trigger::from_json(&case["trigger"]).unwrap_or_else(|error| panic!("{error}: {line}")),
-            zone: zone(case["zone"].as_str().expect("a zone")).expect("a zone"),
-            anchor: time(&case["anchor"]).expect("an anchor"),
-            steps: case["steps"].as_array().expect("steps").iter().map(step).collect(),
-        }
+        let steps: Vec<Step> = case["steps"].as_array().expect("steps").iter().map(step).collect();
+        let trigger = match Trigger::from_json(&case["trigger"]) {
+            Ok(trigger) => trigger,
+            Err(TriggerError::Never { .. }) if steps[0].fire.is_none() => return None,
+            Err(error) => panic!("{error}: {line}"),
+        };
+        let zone = zone(case["zone"].as_str().expect("a zone")).expect("a zone");
+        Some(Case { trigger, zone, anchor: time(&case["anchor"]).expect("an anchor"), steps })
     }
 
     /// The fault of APScheduler that explains a difference. Anything else is a fault of ours.
@@ -96,7 +105,9 @@ impl Case {
         }
         let fits = |at: DateTime<Utc>| cron.fits(at.with_timezone(&self.zone).naive_local());
         match (ours, step.fire) {
-            (Some(ours), theirs) if theirs.is_none_or(|theirs| ours < theirs) && fits(ours) => Some(Fault::Skips),
+            (Some(ours), theirs) if theirs.is_none_or(|theirs| ours < theirs) && fits(ours) => {
+                Some(Fault::Skips)
+            }
             (ours, Some(theirs)) if ours.is_none_or(|ours| theirs < ours) && !fits(theirs) => {
                 Some(Fault::FiresWhereNothingFits)
             }
@@ -112,7 +123,8 @@ fn time(seconds: &Value) -> Option<DateTime<Utc>> {
 /// Runs the oracle and returns what it writes.
 fn oracle(arguments: &[&str], input: &str) -> String {
     let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let python = std::env::var_os("FLETCHCK_TEST_PYTHON").map_or(tests.join(".venv/bin/python"), PathBuf::from);
+    let python = std::env::var_os("FLETCHCK_TEST_PYTHON")
+        .map_or(tests.join(".venv/bin/python"), PathBuf::from);
     let mut child = Command::new(&python)
         .arg(tests.join("oracle/triggers.py"))
         .args(arguments)
