@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Path;
+
 /// Whether a fault keeps a part of the site from running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -49,6 +51,13 @@ impl Fault {
         right: impl Into<String>,
     ) -> Self {
         Self { severity: Severity::Warning, ..Self::error(path, wrong, right) }
+    }
+
+    /// The same fault, where its path begins at a part of the configuration.
+    #[must_use]
+    pub fn within(mut self, part: &Path) -> Self {
+        self.path = part.join(&self.path).into();
+        self
     }
 }
 

@@ -2,9 +2,17 @@
 //! it is told at once as [`Fault`]s; what is right runs.
 
 mod fault;
+mod kinds;
+pub mod near;
+mod path;
+mod read;
 mod site;
+mod table;
 
 pub use fault::{Fault, Severity};
+pub use kinds::{Kinds, ORIGINAL_ACTIONS, ORIGINAL_CHECKS, SECRETS};
+pub use path::Path;
+pub use read::read;
 pub use site::{
     Action, Agent, Broker, BrokerUser, Check, Fleet, Limits, Listener, Mqtt, Protocol, Site, Web,
 };

@@ -1,6 +1,8 @@
 //! The parts of a site.
 
-use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration,
+};
 
 use chrono_tz::Tz;
 use indexmap::IndexMap;
@@ -165,12 +167,19 @@ pub struct Limits {
 }
 
 /// One entry of `actions`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Action {
     /// Its type.
     pub kind: String,
     /// Its options, parsed by its kind.
     pub options: Map<String, Value>,
+}
+
+/// Without the options: passwords and keys are among them.
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Action").field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 /// One entry of `checks`.

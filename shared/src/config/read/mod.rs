@@ -1,0 +1,87 @@
+//! Reading a configuration.
+
+mod action;
+mod broker;
+mod check;
+mod checks;
+mod edges;
+mod fleet;
+mod mqtt;
+mod options;
+mod web;
+
+use chrono_tz::Tz;
+use serde_json::Value;
+
+use super::{Fault, Kinds, Path, Site, near, table::Table};
+
+/// Makes typed values of a configuration, and tells everything that is wrong with it. What has a fault of severity
+/// [`Severity::Error`](super::Severity::Error) is left out of the site, as small a part as runs alone: a check, an
+/// action, a name in a list, a section. The rest runs.
+///
+/// `host` is the zone of the machine; a configuration without one of its own has its old times in it.
+pub fn read(value: &Value, kinds: &impl Kinds, host: Tz) -> (Site, Vec<Fault>) {
+    let mut site = Site::default();
+    let mut table = match Table::of(value, Path::root()) {
+        Ok(table) => table,
+        Err(fault) => return (site, vec![fault]),
+    };
+    // Runtime data of the original's: where the file lies, and what happened lately.
+    _ = (table.get("base"), table.get("log"));
+    site.timezone = table.parse("timezone", ZONE_RIGHT, zone);
+    let mut faults = Vec::new();
+    if let Some(map) = table.object("agent") {
+        site.agent = fleet::agent(Table::new(map, table.path("agent")), &mut faults);
+    }
+    if let Some(map) = table.object("webui") {
+        site.webui = web::web(Table::new(map, table.path("webui")), &mut faults);
+    }
+    if let Some(map) = table.object("mqtt") {
+        site.mqtt = mqtt::mqtt(Table::new(map, table.path("mqtt")), &mut faults);
+    }
+    if let Some(map) = table.object("broker") {
+        let page = site.webui.as_ref().is_some_and(|web| web.cert.is_some() && web.key.is_some());
+        site.broker = broker::broker(Table::new(map, table.path("broker")), page, &mut faults);
+    }
+    if let Some(map) = table.object("limits") {
+        site.limits = fleet::limits(Table::new(map, table.path("limits")), &mut faults);
+    }
+    let mut left_out = Vec::new();
+    if let Some(map) = table.object("actions") {
+        let path = table.path("actions");
+        (site.actions, left_out) = action::actions(map, &path, kinds, &mut faults);
+    }
+    let actions = edges::Names::new(site.actions.keys().cloned(), left_out);
+    site.fleet.hub = site.broker.is_some();
+    if let Some(map) = table.object("fleet") {
+        site.fleet =
+            fleet::fleet(Table::new(map, table.path("fleet")), &site, &actions, &mut faults);
+    }
+    if let Some(map) = table.object("checks") {
+        let zone = site.timezone.unwrap_or(host);
+        let path = table.path("checks");
+        site.checks = checks::checks(map, &path, kinds, &actions, zone, &mut faults);
+    }
+    let mut all = table.close();
+    all.append(&mut faults);
+    (site, all)
+}
+
+/// What to write for a time zone.
+const ZONE_RIGHT: &str =
+    "the name of a zone, `Australia/Adelaide` for example, or null for the host's";
+
+/// The zone of a name, in any case.
+fn zone(name: &str) -> Result<Tz, String> {
+    let same = |zone: &&Tz| zone.name().eq_ignore_ascii_case(name);
+    chrono_tz::TZ_VARIANTS.iter().find(same).copied().ok_or_else(|| {
+        let names = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
+        match near::nearest(name, names) {
+            Some(near) => format!("there is no such zone, did you mean `{near}`?"),
+            None => "there is no such zone".into(),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;
