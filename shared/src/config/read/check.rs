@@ -156,8 +156,17 @@ fn told(
 
 fn trigger(table: &mut Table<'_>) -> Option<Trigger> {
     let value = table.get("trigger")?;
-    _ = value;
-    None
+    match Trigger::from_json(value) {
+        Ok(trigger) => Some(trigger),
+        Err(e) => {
+            let right = match value.get("cron") {
+                Some(_) => "`{\"cron\": {\"hour\": 3, \"minute\": 30}}` for example",
+                None => "`{\"interval\": {\"minutes\": 5}}` for example",
+            };
+            table.error("trigger", e.to_string(), right);
+            None
+        }
+    }
 }
 
 /// Every type of check may have a zone among its options.

@@ -13,7 +13,8 @@ mod web;
 use chrono_tz::Tz;
 use serde_json::Value;
 
-use super::{Fault, Kinds, Path, Site, near, table::Table};
+use super::{Fault, Kinds, Path, Site, table::Table};
+use crate::schedule::{self, TriggerError};
 
 /// Makes typed values of a configuration, and tells everything that is wrong with it. What has a fault of severity
 /// [`Severity::Error`](super::Severity::Error) is left out of the site, as small a part as runs alone: a check, an
@@ -73,13 +74,9 @@ const ZONE_RIGHT: &str =
 
 /// The zone of a name, in any case.
 fn zone(name: &str) -> Result<Tz, String> {
-    let same = |zone: &&Tz| zone.name().eq_ignore_ascii_case(name);
-    chrono_tz::TZ_VARIANTS.iter().find(same).copied().ok_or_else(|| {
-        let names = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
-        match near::nearest(name, names) {
-            Some(near) => format!("there is no such zone, did you mean `{near}`?"),
-            None => "there is no such zone".into(),
-        }
+    schedule::zone(name).map_err(|e| match e {
+        TriggerError::Zone { hint, .. } => format!("there is no such zone, {hint}"),
+        other => other.to_string(),
     })
 }
 

@@ -142,7 +142,7 @@ fn every_fault_of_a_nasty_site_is_told_at_once() {
     error: checks.types.actions: `log` is a text; a list of texts, `["…"]`
     error: checks.types.depends[0]: 1 is an int; a text in quotes
     error: checks.ranges.options.level: 900 is no percentage; 1 to 100
-    error: checks.ranges.options.timezone: `Mars`: there is no such zone; the name of a zone, `Australia/Adelaide` for example, or null for the host's
+    error: checks.ranges.options.timezone: `Mars`: there is no such zone, did you mean `Europe/Paris`?; the name of a zone, `Australia/Adelaide` for example, or null for the host's
     error: checks.ranges.threshold: 0 is under 1; a whole number from 1 to 1000000
     error: checks.ranges.retries: 99999999 is over 1000000; a whole number from 1 to 1000000
     warning: checks.names.actions[0]: action `mail` does not run, so nobody is told that way; mend the action `mail`
@@ -209,6 +209,30 @@ fn a_sequence_runs_without_a_faulty_member_but_not_without_any() {
     "#);
     assert_eq!(names(&site), ["good", "some", "empty"]);
     assert_eq!(site.checks["some"].options["checks"], json!(["good"]));
+}
+
+#[test]
+fn triggers_that_never_ran_in_the_original_are_told() {
+    let (site, faults) = seen(&json!({ "checks": {
+        "zero": { "type": "disk", "trigger": { "interval": { "minutes": 0 } } },
+        "back": { "type": "disk", "trigger": { "interval": { "minutes": -1 } } },
+        "unit": { "type": "disk", "trigger": { "interval": { "mins": 5 } } },
+        "cron": { "type": "disk", "trigger": { "cron": { "hour": 25 } } },
+        "zone": { "type": "disk", "trigger": { "cron": { "hour": 1, "timezone": "Mars" } } },
+        "text": { "type": "disk", "trigger": "5 min" },
+        "none": { "type": "disk", "trigger": {} },
+        "well": { "type": "disk", "trigger": { "cron": { "hour": "1-5", "timezone": "UTC" } } },
+    } }));
+    insta::assert_snapshot!(faults, @r#"
+    error: checks.zero.trigger: the interval is zero, write for example `5 min` (the shortest is `1 sec`); `{"interval": {"minutes": 5}}` for example
+    error: checks.back.trigger: `minutes` is -1, write a number that is not negative, such as `5`; `{"interval": {"minutes": 5}}` for example
+    error: checks.unit.trigger: unknown key `mins` in `interval`, it can have weeks, days, hours, minutes, seconds, start_date, end_date, timezone, jitter; `{"interval": {"minutes": 5}}` for example
+    error: checks.cron.trigger: hour `25`: 25 is out of range, this field goes from 0 to 23; `{"cron": {"hour": 3, "minute": 30}}` for example
+    error: checks.zone.trigger: unknown time zone `Mars`, did you mean `Europe/Paris`?; `{"cron": {"hour": 3, "minute": 30}}` for example
+    error: checks.text.trigger: a trigger is {"interval": {...}} or {"cron": {...}}, but here is "5 min"; `{"interval": {"minutes": 5}}` for example
+    error: checks.none.trigger: a trigger is {"interval": {...}} or {"cron": {...}}, but here is {}; `{"interval": {"minutes": 5}}` for example
+    "#);
+    assert_eq!(names(&site), ["well"]);
 }
 
 #[test]
