@@ -100,24 +100,23 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// A number within a range; `unit` names what it counts.
+    /// A number within a range, if there is one; `unit` names what it counts.
     pub fn number(
         &mut self,
         name: &'static str,
         range: RangeInclusive<f64>,
         unit: &str,
-        default: f64,
-    ) -> f64 {
-        let Some(value) = self.value(name) else { return default };
+    ) -> Option<f64> {
+        let value = self.value(name)?;
         let right = format!("{unit} from {} to {}, without quotes", range.start(), range.end());
         match value {
             Value::Number(number) => match number.as_f64() {
-                Some(number) if range.contains(&number) => return number,
+                Some(number) if range.contains(&number) => return Some(number),
                 _ => self.fault(name, format!("{number} is out of range"), right),
             },
             other => self.wrong_type(name, other, &right),
         }
-        default
+        None
     }
 
     /// A port, if there is one.
@@ -139,20 +138,17 @@ impl<'a> Options<'a> {
 
     /// A time in seconds, more than none and at most an hour.
     pub fn seconds(&mut self, name: &'static str, default: u32) -> Duration {
-        let seconds = self.number(name, 0.001..=SECONDS_MAX, "seconds", f64::from(default));
-        Duration::from_secs_f64(seconds)
+        let seconds = self.number(name, 0.001..=SECONDS_MAX, "seconds");
+        Duration::from_secs_f64(seconds.unwrap_or(f64::from(default)))
     }
 
-    /// Names of checks.
-    pub fn checks(&mut self, name: &'static str) -> Vec<CheckName> {
+    /// Names of checks, if there is such a list.
+    pub fn checks(&mut self, name: &'static str) -> Option<Vec<CheckName>> {
         let right = "a list of names of checks, as in [\"disk\", \"memory\"]";
-        let items = match self.value(name) {
-            None => return Vec::new(),
-            Some(Value::Array(items)) => items,
-            Some(other) => {
-                self.wrong_type(name, other, right);
-                return Vec::new();
-            }
+        let value = self.value(name)?;
+        let Value::Array(items) = value else {
+            self.wrong_type(name, value, right);
+            return None;
         };
         let mut names = Vec::with_capacity(items.len());
         for item in items {
@@ -162,7 +158,7 @@ impl<'a> Options<'a> {
                 None => self.wrong_type(name, item, right),
             }
         }
-        names
+        Some(names)
     }
 
     /// Whether an option is given at all.
@@ -285,7 +281,7 @@ mod tests {
             options.required_text("hostname");
             options.port("port");
             options.flag("tls", true);
-            options.number("level", 1.0..=100.0, "percent", 90.0);
+            options.number("level", 1.0..=100.0, "percent");
             options.checks("checks");
             Some(())
         });

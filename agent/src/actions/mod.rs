@@ -1,5 +1,6 @@
 //! The types of actions. [`KINDS`] is the only list of them.
 
+pub mod log;
 mod notice;
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ pub use notice::Notice;
 use crate::options::{Opt, OptionFault, Options};
 
 /// Every type of action.
-pub const KINDS: &[ActionKind] = &[];
+pub const KINDS: &[ActionKind] = &[log::KIND];
 
 /// One type of action.
 #[derive(Debug)]

@@ -1,5 +1,14 @@
 //! The types of checks. [`KINDS`] is the only list of them: configuration, reference page and pages are made from it.
 
+pub mod cpu;
+pub mod disk;
+mod limit;
+pub mod memory;
+pub mod remote;
+pub mod sequence;
+#[cfg(test)]
+mod testing;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -11,7 +20,7 @@ use serde_json::{Map, Value};
 pub use crate::options::{Opt, OptionFault, Options};
 
 /// Every type of check.
-pub const KINDS: &[Kind] = &[];
+pub const KINDS: &[Kind] = &[cpu::KIND, disk::KIND, memory::KIND, remote::KIND, sequence::KIND];
 
 /// Reads the options of a check and makes what runs from them. What is wrong is noted with the options.
 pub type Build = fn(&mut Options<'_>) -> Option<Plan>;

@@ -1,0 +1,203 @@
+//! `disk`: space used on one volume.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use fletchck_shared::Outcome;
+use tokio::{sync::oneshot, time::timeout};
+
+use super::{
+    Kind, Look, Opt, Options, Plan, Probe,
+    limit::{Limit, amounts, padded},
+};
+
+/// The entry of `disk` in the table.
+pub const KIND: Kind = Kind {
+    name: "disk",
+    summary: "space used on one volume",
+    options: &[
+        Opt { name: "volume", default: "/", meaning: "path of any directory on the volume" },
+        Opt { name: "level", default: "90", meaning: "limit of the space used, percent" },
+        Opt {
+            name: "hysteresis",
+            default: "2",
+            meaning: "a failing check passes once it is this far below the level, percent",
+        },
+    ],
+    example: r#"{"type": "disk", "trigger": {"interval": {"minutes": 10}}, "options": {"volume": "/", "level": 85}}"#,
+    build,
+};
+
+/// Longest wait for a volume. One that is local answers within a millisecond, one on a dead file server never.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Disk {
+    volume: PathBuf,
+    limit: Limit,
+    /// Whether a look at this volume still waits for its answer.
+    waiting: Arc<AtomicBool>,
+}
+
+/// Space of one volume, in bytes.
+#[derive(Debug, PartialEq)]
+struct Space {
+    total: u64,
+    used: u64,
+    free: u64,
+}
+
+fn build(options: &mut Options<'_>) -> Option<Plan> {
+    let volume = options.text("volume").unwrap_or("/");
+    if !volume.starts_with('/') {
+        options.fault("volume", "it is no absolute path", "a path that begins with `/`");
+    }
+    let limit = Limit::read(options, 90.0, 2.0);
+    let volume = volume.into();
+    Some(Plan::Probe(Arc::new(Disk { volume, limit, waiting: Arc::default() })))
+}
+
+#[async_trait]
+impl Probe for Disk {
+    async fn look(&self, look: &Look<'_>) -> Outcome {
+        let volume = self.volume.display();
+        let answer = match self.ask() {
+            Ok(answer) => answer,
+            Err(wrong) => return self.failed(wrong),
+        };
+        let space = match timeout(PATIENCE, answer).await {
+            Ok(Ok(Ok(space))) => space,
+            Ok(Ok(Err(error))) => return self.failed(words(&self.volume, &error)),
+            Ok(Err(_)) => return self.failed(format!("{volume} was not looked at")),
+            Err(_) => {
+                let waited = PATIENCE.as_secs();
+                return self.failed(format!(
+                    "{volume} did not answer within {waited} s: is its file server away?"
+                ));
+            }
+        };
+        if space.total == 0 {
+            return self.failed(format!("{volume} has no blocks: there is no space to measure"));
+        }
+        let percent = 100.0 * space.used as f64 / space.total as f64;
+        let amounts = amounts(space.used, space.total, space.free, "Free");
+        let line = format!("{volume}: {} {amounts}, {}", padded(percent), self.limit.target());
+        self.limit.judge(&volume.to_string(), percent, "full", look.failing).log([line])
+    }
+
+    fn limit(&self) -> Duration {
+        PATIENCE + Duration::from_secs(1)
+    }
+}
+
+impl Disk {
+    /// Asks the system on a thread of its own, for the call cannot be ended: a dead file server holds it for ever. So a
+    /// volume that still owes an answer is not asked again, and the thread is none that a shutdown waits for.
+    fn ask(&self) -> Result<oneshot::Receiver<io::Result<Space>>, String> {
+        let volume = self.volume.display();
+        if self.waiting.swap(true, Ordering::AcqRel) {
+            return Err(format!("{volume} still has not answered: is its file server away?"));
+        }
+        let (answer, receiver) = oneshot::channel();
+        let path = self.volume.clone();
+        let waiting = Arc::clone(&self.waiting);
+        let thread = thread::Builder::new().name("disk".into()).stack_size(64 * 1024);
+        let spawned = thread.spawn(move || {
+            let space = space(&path);
+            waiting.store(false, Ordering::Release);
+            // An answer that comes too late has nobody left to hear it.
+            drop(answer.send(space));
+        });
+        match spawned {
+            Ok(_) => Ok(receiver),
+            Err(error) => {
+                self.waiting.store(false, Ordering::Release);
+                Err(format!("{volume} was not looked at: no thread to do it ({error})"))
+            }
+        }
+    }
+
+    fn failed(&self, text: String) -> Outcome {
+        Outcome::fail(text.clone()).log([text])
+    }
+}
+
+/// Space of a volume from `statvfs(3)`, counted as `df` does: what is reserved for root is neither used nor free.
+fn space(volume: &Path) -> io::Result<Space> {
+    let stat = rustix::fs::statvfs(volume)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+    Ok(Space {
+        total: bytes(stat.f_blocks),
+        used: bytes(stat.f_blocks.saturating_sub(stat.f_bfree)),
+        free: bytes(stat.f_bavail),
+    })
+}
+
+fn words(volume: &Path, error: &io::Error) -> String {
+    let volume = volume.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("{volume} does not exist: is the volume mounted?"),
+        io::ErrorKind::PermissionDenied => {
+            format!("{volume} cannot be looked at: this user may not ({error})")
+        }
+        _ => format!("{volume} cannot be looked at: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fletchck_shared::Verdict;
+    use serde_json::json;
+
+    use super::*;
+    use crate::checks::testing::{faults, look, probe};
+
+    #[tokio::test]
+    async fn a_volume_tells_its_level_in_the_forms_of_the_original() {
+        let outcome = look(&*probe("disk", json!({"volume": "/", "level": 100}))).await;
+        assert_eq!(outcome.verdict, Verdict::Pass, "{outcome:?}");
+        let line = &outcome.log[0];
+        assert!(line.starts_with("/: ") && line.ends_with(" Free, Target: 100%"), "{line}");
+        let level = outcome.level.expect("a level");
+        assert!(level.len() >= 3 && line.contains(&format!("/: {level} ")), "{level:?} {line}");
+    }
+
+    #[tokio::test]
+    async fn a_missing_volume_and_one_without_blocks_fail_in_plain_words() {
+        let missing = look(&*probe("disk", json!({"volume": "/no/such"}))).await;
+        assert_eq!(missing.verdict, Verdict::Fail);
+        assert_eq!(missing.text, "/no/such does not exist: is the volume mounted?");
+        let empty = look(&*probe("disk", json!({"volume": "/proc"}))).await;
+        assert_eq!(empty.text, "/proc has no blocks: there is no space to measure");
+    }
+
+    #[tokio::test]
+    async fn a_volume_that_owes_an_answer_is_not_asked_again() {
+        let waiting = Arc::new(AtomicBool::new(true));
+        let limit = Limit::read_defaults(90.0, 2.0);
+        let disk = Disk { volume: "/".into(), limit, waiting: Arc::clone(&waiting) };
+        let outcome = look(&disk).await;
+        assert_eq!(outcome.text, "/ still has not answered: is its file server away?");
+        waiting.store(false, Ordering::Release);
+        assert!(look(&disk).await.level.is_some());
+        assert!(!waiting.load(Ordering::Acquire));
+    }
+
+    #[test]
+    fn options_are_judged() {
+        assert_eq!(faults("disk", json!({"volume": "data"})), ["volume"]);
+        assert_eq!(
+            faults("disk", json!({"level": 900, "hysteresis": "2"})),
+            ["level", "hysteresis"]
+        );
+        assert_eq!(faults("disk", json!({"level": 1})), ["hysteresis"]);
+    }
+}

@@ -1,0 +1,41 @@
+//! What the tests of checks share.
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use chrono_tz::Tz;
+use fletchck_shared::{CheckName, Outcome};
+use serde_json::Value;
+
+use super::{Kind, Look, OptionFault, Plan, Probe, kind};
+
+/// What is made of these options.
+pub(super) fn plan(name: &str, options: Value) -> Plan {
+    let (plan, faults) = read(name, options);
+    plan.unwrap_or_else(|| panic!("{name}: {faults:?}"))
+}
+
+/// The probe made of these options.
+pub(super) fn probe(name: &str, options: Value) -> Arc<dyn Probe> {
+    match plan(name, options) {
+        Plan::Probe(probe) => probe,
+        other => panic!("{name} is no probe: {other:?}"),
+    }
+}
+
+/// The options that something is wrong with.
+pub(super) fn faults(name: &str, options: Value) -> Vec<String> {
+    read(name, options).1.into_iter().map(|fault| fault.option).collect()
+}
+
+/// One look of a check that passed before.
+pub(super) async fn look(probe: &dyn Probe) -> Outcome {
+    let name = CheckName::try_from("test").expect("a name");
+    probe.look(&Look { name: &name, now: Utc::now(), zone: Tz::UTC, failing: false }).await
+}
+
+fn read(name: &str, options: Value) -> (Option<Plan>, Vec<OptionFault>) {
+    let options = options.as_object().expect("options are an object");
+    let kind: &Kind = kind(name).expect("a type of check");
+    kind.plan(options)
+}
