@@ -7,5 +7,6 @@
 pub mod actions;
 pub mod checks;
 pub mod engine;
+pub mod link;
 pub mod options;
 pub mod store;

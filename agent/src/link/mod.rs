@@ -1,0 +1,308 @@
+//! The link to a broker: it comes back by itself, and nothing is lost on the way.
+//!
+//! Messages wait in an [`Outbox`] until the broker has acknowledged them, and every session begins with the oldest one
+//! that it has not. What is said anew at every session, birth and current states, comes from a [`Greeting`].
+//!
+//! The packets are rumqttc's; its event loop is not used. That one forgets unacknowledged and queued messages where the
+//! broker has no session, waits without a limit for a frozen broker to take bytes, ends the connection at a message that
+//! is too large (and meets it again, retained, after the next connect), and cannot stop reading without stopping to ping.
+
+mod backoff;
+mod birth;
+mod dial;
+mod failure;
+mod frame;
+mod outbox;
+mod packet;
+mod sending;
+mod session;
+mod settings;
+mod tls;
+mod versions;
+mod wire;
+
+use std::{
+    sync::Arc,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use fletchck_shared::config::Protocol;
+use tokio::{
+    sync::{broadcast, mpsc, watch},
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use self::{backoff::Backoff, sending::Unfinished, session::Ended, versions::Versions};
+
+pub use birth::{Greeting, Identity};
+pub use failure::Failure;
+pub use fletchck_shared::wire::PAYLOAD_MAX;
+pub use outbox::{MemoryOutbox, Outbox, Outgoing, Publication};
+pub use sending::Dropped;
+pub use settings::{Settings, Subscription, Will};
+pub use tls::TlsError;
+
+/// Seconds that a broker keeps a session for a client that is away, with MQTT 5.
+const SESSION_EXPIRY: u32 = 3600;
+
+/// A session that held for so long was a good one: the next failure is a first one.
+const HELD: Duration = Duration::from_secs(10);
+
+/// Sessions in a row that ended at the same message, and its bytes, from which on it is given up: a broker of version
+/// 3.1.1 does not say how much it takes, it hangs up.
+const POISON_SESSIONS: u32 = 5;
+const POISON_BYTES: usize = 8 * 1024;
+
+/// A message that came in.
+#[derive(Clone, Debug)]
+pub struct Arrived {
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// Its payload.
+    pub payload: Bytes,
+    /// Whether the broker had kept it.
+    pub retained: bool,
+    /// The time of the connection that a status message belongs to, where it says so.
+    pub connected: Option<DateTime<Utc>>,
+    /// When it came in.
+    pub at: DateTime<Utc>,
+}
+
+/// How the link stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LinkState {
+    /// The first try.
+    Connecting,
+    /// Connected.
+    Up {
+        /// Version of MQTT.
+        protocol: Protocol,
+        /// Whether the broker kept the session before.
+        session_present: bool,
+    },
+    /// Not connected; trying again.
+    Down {
+        /// Why.
+        why: Failure,
+        /// Since when.
+        since: DateTime<Utc>,
+    },
+    /// Told to stop.
+    Stopped,
+}
+
+/// A running link.
+#[derive(Debug)]
+pub struct Running {
+    /// How it stands.
+    pub state: watch::Receiver<LinkState>,
+    /// What was given up, as it happens.
+    pub notices: broadcast::Sender<Arc<Dropped>>,
+    /// What was given up, counted.
+    pub counters: Arc<Counters>,
+    /// Ends after the link was told to stop and has said farewell.
+    pub task: JoinHandle<()>,
+}
+
+/// What a link has given up since its start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    dropped: AtomicU64,
+}
+
+impl Counters {
+    /// Messages given up: too large for the broker or for us, or refused.
+    pub fn given_up(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    fn count(&self) -> u64 {
+        self.dropped.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// Starts a link. It runs until `stop`, then sends what waits and its farewell, for two seconds at most.
+///
+/// Whoever writes to the outbox stops first, so that its last words go out as well. While `arrived` is full nothing is
+/// read from the broker, and the connection stays.
+pub fn spawn<O: Outbox, G: Greeting>(
+    settings: Settings,
+    outbox: Arc<O>,
+    greeting: G,
+    arrived: mpsc::Sender<Arrived>,
+    stop: CancellationToken,
+) -> Running {
+    let (state, watch) = watch::channel(LinkState::Connecting);
+    let notices = broadcast::channel(64).0;
+    let counters = Arc::<Counters>::default();
+    let link = Link {
+        settings,
+        outbox,
+        greeting,
+        arrived,
+        state,
+        notices: notices.clone(),
+        counters: counters.clone(),
+        stop,
+    };
+    let task = tokio::spawn(async move {
+        link.run().await;
+        _ = link.state.send(LinkState::Stopped);
+    });
+    Running { state: watch, notices, counters, task }
+}
+
+struct Link<O, G> {
+    settings: Settings,
+    outbox: Arc<O>,
+    greeting: G,
+    arrived: mpsc::Sender<Arrived>,
+    state: watch::Sender<LinkState>,
+    notices: broadcast::Sender<Arc<Dropped>>,
+    counters: Arc<Counters>,
+    stop: CancellationToken,
+}
+
+/// What is kept between sessions.
+#[derive(Default)]
+struct Between {
+    versions: Versions,
+    backoff: Backoff,
+    unfinished: Unfinished,
+    /// The row that sessions ended at, and how many.
+    poison: Option<(i64, u32)>,
+    /// Whether a session was open since the start of the process.
+    opened: bool,
+}
+
+impl<O: Outbox, G: Greeting> Link<O, G> {
+    async fn run(&self) {
+        let mut between = Between::default();
+        loop {
+            let attempt = self.attempt(&mut between);
+            let Some((failure, again_at_once)) = attempt.await else { return };
+            let near = failure.near();
+            self.down(failure);
+            if again_at_once {
+                continue;
+            }
+            let wait = between.backoff.next(near, &mut rand::rng());
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    /// One try and, if it succeeds, its session. `None`: told to stop.
+    async fn attempt(&self, between: &mut Between) -> Option<(Failure, bool)> {
+        let protocol = between.versions.next(self.settings.protocol);
+        let clean = !self.settings.persist || self.forgets(between).await;
+        let opened = tokio::select! {
+            () = self.stop.cancelled() => return None,
+            opened = session::open(&self.settings, protocol, clean) => opened,
+        };
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(failure) => {
+                let again = between.versions.failed(self.settings.protocol, protocol, &failure);
+                return Some((failure, again));
+            }
+        };
+        between.versions.worked(protocol);
+        between.opened = true;
+        tracing::info!(
+            protocol = ?protocol,
+            session_present = opened.session_present,
+            "connected to the broker at {}:{}", self.settings.host, self.settings.port
+        );
+        let began = Instant::now();
+        let unfinished = std::mem::take(&mut between.unfinished);
+        let Ended { failure, oldest, unfinished } = session::talk(self, opened, unfinished).await;
+        between.unfinished = unfinished;
+        let failure = failure?;
+        if began.elapsed() >= HELD {
+            between.backoff.reset();
+        }
+        self.poisoned(between, &failure, oldest).await;
+        Some((failure, false))
+    }
+
+    /// Whether the broker must forget its session: a process before this one left messages with QoS 2 unfinished, and
+    /// nobody knows their packet ids any more. The broker would take new messages with those ids for old ones.
+    async fn forgets(&self, between: &Between) -> bool {
+        if between.opened {
+            return false;
+        }
+        match self.outbox.next(0, 1024).await {
+            Ok(rows) => rows.iter().any(|row| row.qos == 2),
+            Err(error) => {
+                tracing::warn!(error = %error, "messages to publish cannot be read");
+                false
+            }
+        }
+    }
+
+    /// Gives up a large message that session after session ends at.
+    async fn poisoned(
+        &self,
+        between: &mut Between,
+        failure: &Failure,
+        oldest: Option<(i64, usize)>,
+    ) {
+        let hung_up = matches!(failure, Failure::Broken(_) | Failure::Ended(_));
+        let Some((row, _)) = oldest.filter(|&(_, bytes)| hung_up && bytes >= POISON_BYTES) else {
+            between.poison = None;
+            return;
+        };
+        let sessions = match between.poison {
+            Some((before, sessions)) if before == row => sessions + 1,
+            _ => 1,
+        };
+        between.poison = Some((row, sessions));
+        if sessions < POISON_SESSIONS {
+            return;
+        }
+        between.poison = None;
+        let topic = match self.outbox.next(row - 1, 1).await {
+            Ok(rows) => rows.into_iter().next().map(|row| row.topic).unwrap_or_default(),
+            Err(_) => String::new(),
+        };
+        if let Err(error) = self.outbox.sent(vec![row]).await {
+            tracing::warn!(error = %error, "a message that the broker hangs up at cannot be given up");
+            return;
+        }
+        let why = format!("the broker hung up {sessions} times when it was sent");
+        self.dropped(Dropped { topic, why });
+    }
+
+    /// Says that there is no connection: loudly when the reason is a new one.
+    fn down(&self, why: Failure) {
+        let mut told = false;
+        self.state.send_if_modified(|state| {
+            told = matches!(state, LinkState::Down { why: before, .. } if *before == why);
+            if told {
+                return false;
+            }
+            let since = match state {
+                LinkState::Down { since, .. } => *since,
+                _ => Utc::now(),
+            };
+            *state = LinkState::Down { why: why.clone(), since };
+            true
+        });
+        let address = format!("{}:{}", self.settings.host, self.settings.port);
+        if told {
+            tracing::debug!("still no connection to the broker at {address}: {why}");
+        } else {
+            tracing::warn!(
+                "no connection to the broker at {address}, trying again for ever: {why}"
+            );
+        }
+    }
+}
