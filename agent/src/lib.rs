@@ -6,6 +6,7 @@
 
 pub mod actions;
 pub mod checks;
+pub mod config;
 pub mod engine;
 pub mod link;
 pub mod options;

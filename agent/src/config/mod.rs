@@ -1,0 +1,27 @@
+//! The configuration file: reading it with all that may add to it, changing it, and noticing that it changed.
+//!
+//! [`load`] lays over each other, the later over the earlier: the file, the fragments in `conf.d` beside it in the
+//! order of their names, and variables such as `FLETCHCK__MQTT__PASSWORD`. [`edit`] changes the file alone, so
+//! nothing that came from elsewhere is ever written into it.
+
+mod atomic;
+mod edit;
+mod environment;
+mod format;
+mod kinds;
+mod layer;
+mod load;
+mod secrets;
+mod toml_edits;
+mod watch;
+
+pub use atomic::{SaveError, replace};
+pub use edit::{create, edit};
+pub use environment::PREFIX;
+pub use format::{Format, LoadError};
+pub use kinds::Built;
+pub use load::{Loaded, host_zone, load, load_with};
+pub use watch::{Cause, Watch, WatchError};
+
+#[cfg(test)]
+mod tests;

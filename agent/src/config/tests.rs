@@ -1,0 +1,399 @@
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
+    time::Duration,
+};
+
+use fletchck_shared::config::{Fault, Severity};
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+use super::{
+    Built, Cause, Format, Loaded, SaveError, Watch, create, edit, load, load_with, replace,
+};
+
+const ORIGINAL: &str = include_str!("../../../shared/samples/site-saved-by-original.json");
+
+fn site(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        let file = folder.path().join(name);
+        fs::create_dir_all(file.parent().expect("in the folder")).expect("made");
+        fs::write(file, text).expect("written");
+    }
+    folder
+}
+
+fn load_set(folder: &TempDir, name: &str, variables: &[(&str, &str)]) -> Loaded {
+    let variables = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+    load_with(&folder.path().join(name), variables, &Built).expect("a configuration")
+}
+
+/// The faults, one a line, without the name of the folder.
+fn told(folder: &TempDir, faults: &[Fault]) -> String {
+    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    lines.join("\n").replace(&format!("{}/", folder.path().display()), "")
+}
+
+fn keys(value: &Value, path: &str, all: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, value)| {
+            all.push(format!("{path}/{key}"));
+            keys(value, &format!("{path}/{key}"), all);
+        }),
+        Value::Array(list) => list.iter().for_each(|value| keys(value, &format!("{path}[]"), all)),
+        other => all.push(format!("{path}={other}")),
+    }
+}
+
+#[test]
+fn the_originals_site_loads_and_saves_without_losing_a_key() {
+    let folder = site(&[("fletchck.conf", ORIGINAL)]);
+    let path = folder.path().join("fletchck.conf");
+    let loaded = load(&path).expect("a configuration");
+    assert_eq!(loaded.format, Format::Json);
+    for fault in loaded.faults.iter().filter(|fault| fault.severity == Severity::Error) {
+        assert!(fault.wrong.contains("does not run"), "{fault}");
+    }
+    assert!(loaded.site.checks.contains_key("Дверь ☃ \"q\""));
+    assert!(!edit(&path, |_| {}).expect("read"), "nothing to save");
+    edit(&path, |map| _ = map.insert("new".into(), json!(1))).expect("saved");
+
+    let text = fs::read_to_string(&path).expect("saved");
+    assert!(text.starts_with("{\n \"base\""), "the indentation stays");
+    let mut saved: Value = serde_json::from_str(&text).expect("JSON");
+    saved.as_object_mut().expect("an object").shift_remove("new");
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    keys(&serde_json::from_str(ORIGINAL).expect("JSON"), "", &mut before);
+    keys(&saved, "", &mut after);
+    assert_eq!(before, after);
+    assert_eq!(fs::read_to_string(path.with_extension("conf.bak")).expect("kept"), ORIGINAL);
+}
+
+#[test]
+fn fragments_are_laid_over_the_file_in_the_order_of_their_names() {
+    let folder = site(&[
+        (
+            "site.json",
+            r#"{"timezone": "UTC", "checks": {"Web.Site A": {"type": "disk", "threshold": 1}}}"#,
+        ),
+        (
+            "conf.d/20-b.json",
+            r#"{"timezone": "Europe/Paris", "checks": {"Web.Site A": {"threshold": 3}}}"#,
+        ),
+        (
+            "conf.d/10-a.toml",
+            "timezone = 'Europe/Berlin'\n[checks.\"Web.Site A\"]\nretries = 2\n[checks.b]\ntype = 'dsik'",
+        ),
+        ("conf.d/30-broken.json", "{"),
+        ("conf.d/.hidden.json", "{"),
+        ("conf.d/readme.txt", "not a fragment"),
+    ]);
+    let loaded = load_set(&folder, "site.json", &[]);
+    assert_eq!(loaded.site.timezone, Some(chrono_tz::Europe::Paris));
+    let check = &loaded.site.checks["Web.Site A"];
+    assert_eq!((check.threshold.get(), check.retries.get()), (3, 2));
+    assert_eq!(loaded.document["timezone"], "UTC", "the document is the file alone");
+    insta::assert_snapshot!(told(&folder, &loaded.faults), @r#"
+    error: conf.d/30-broken.json: the file: this is not JSON: EOF while parsing an object at line 1 column 1; mend it, or take it out of conf.d
+    error: conf.d/10-a.toml: checks.b.type: there is no type of check `dsik`; did you mean `disk`?
+    "#);
+}
+
+#[test]
+fn variables_find_keys_whatever_their_case_and_keep_what_they_are() {
+    let folder = site(&[(
+        "site.json",
+        r#"{"mqtt": {"port": 1883, "username": "u"}, "agent": {"id": "x"},
+            "actions": {"Mail.Me": {"type": "log"}},
+            "checks": {"Web.Site A": {"type": "disk", "failAction": true},
+                       "web": {"type": "disk"}, "WEB": {"type": "disk"}}}"#,
+    )]);
+    let variables = [
+        ("FLETCHCK__MQTT__PASSWORD", "12345"),
+        ("FLETCHCK__MQTT__PORT", "8883"),
+        ("FLETCHCK__MQTT__TLS", "true"),
+        ("FLETCHCK__AGENT__LABELS__ROOM", "7"),
+        ("FLETCHCK__CHECKS__WEB_SITE_A__FAILACTION", "false"),
+        ("FLETCHCK__CHECKS__WEB_SITE_A__OPTIONS__LEVEL", "50"),
+        ("FLETCHCK__LIMITS__PROBES", "many"),
+        ("FLETCHCK__MQT__PASSWORD", "x"),
+        ("FLETCHCK__CHECKS__WEB__PAUSED", "true"),
+        ("FLETCHCK__CHECKS__GONE__PAUSED", "true"),
+        ("FLETCHCK_LOG", "debug"),
+        ("PATH", "/bin"),
+    ];
+    let loaded = load_set(&folder, "site.json", &variables);
+    let mqtt = loaded.site.mqtt.as_ref().expect("a link");
+    assert_eq!(mqtt.password.as_ref().map(|password| password.reveal()), Some("12345"));
+    assert_eq!((mqtt.port, mqtt.tls), (8883, true));
+    assert_eq!(loaded.site.agent.labels["room"], "7");
+    let check = &loaded.site.checks["Web.Site A"];
+    assert!(!check.fail_action);
+    assert_eq!(check.options["level"], json!(50));
+    assert!(!loaded.document["mqtt"].as_object().expect("kept").contains_key("password"));
+    insta::assert_snapshot!(told(&folder, &loaded.faults), @r#"
+    warning: the environment: FLETCHCK__CHECKS__GONE__PAUSED: this variable stands for no key; there is no `gone`; unset it, or mend its name
+    warning: the environment: FLETCHCK__CHECKS__WEB__PAUSED: this variable stands for no key; it may mean any of WEB, web
+    warning: the environment: FLETCHCK__MQT__PASSWORD: this variable stands for no key; did you mean `MQTT`?
+    error: the variable FLETCHCK__LIMITS__PROBES: limits.probes: `many` is a text; a whole number from 1 to 100000
+    "#);
+}
+
+#[test]
+fn secrets_are_read_from_files_beside_the_configuration() {
+    let folder = site(&[
+        (
+            "site.json",
+            r#"{"mqtt": {"username": "u", "password": "old", "password_file": "secret"}}"#,
+        ),
+        ("lost.json", r#"{"mqtt": {"username": "u", "password_file": "nowhere"}}"#),
+        ("secret", "hunter2\n"),
+    ]);
+    let secret = folder.path().join("secret");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).expect("set");
+    let password = |loaded: &Loaded| {
+        let mqtt = loaded.site.mqtt.as_ref();
+        mqtt.and_then(|mqtt| mqtt.password.as_ref()).map(|p| p.reveal().to_owned())
+    };
+    let loaded = load_set(&folder, "site.json", &[]);
+    assert_eq!(password(&loaded).as_deref(), Some("hunter2"));
+    assert!(loaded.sources.contains(&secret));
+    assert!(!format!("{:?}", loaded.site).contains("hunter2"));
+    insta::assert_snapshot!(told(&folder, &loaded.faults), @r#"
+    warning: site.json: mqtt.password_file: `password` is given as well, and the file counts; keep one of them
+    warning: site.json: mqtt.password_file: everyone on this machine can read secret; `chmod 600 secret`
+    "#);
+
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("set");
+    let set = load_set(&folder, "site.json", &[("FLETCHCK__MQTT__PASSWORD", "new")]);
+    assert_eq!(password(&set).as_deref(), Some("new"));
+    assert_eq!(told(&folder, &set.faults), "");
+
+    let lost = load_set(&folder, "lost.json", &[]);
+    assert!(lost.site.mqtt.is_none(), "without its password it would only be turned away");
+    insta::assert_snapshot!(told(&folder, &lost.faults), @"error: lost.json: mqtt.password_file: cannot use nowhere: No such file or directory (os error 2); a file with the secret in it");
+}
+
+#[test]
+fn what_is_no_configuration_is_told_and_never_overwritten() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut seen = String::new();
+    for (name, content) in [
+        ("empty.conf", &b" \n"[..]),
+        ("list.conf", b"[1, 2]"),
+        ("null.json", b"null"),
+        ("text.conf", b"\"{}\""),
+        ("half.conf", b"{\"checks\": {"),
+        ("words.conf", b"hello world"),
+        ("latin.conf", b"{\n\"timezone\": \"K\xf6ln\"}"),
+        ("bad.toml", b"a = \n"),
+    ] {
+        let path = folder.path().join(name);
+        fs::write(&path, content).expect("written");
+        let error = load(&path).expect_err("no configuration");
+        seen += &format!("{:#}\n", anyhow::Error::from(error));
+        edit(&path, |map| _ = map.insert("a".into(), json!(1))).expect_err("refused");
+        assert_eq!(fs::read(&path).expect("still there"), content, "{name}");
+    }
+    let error = load(&folder.path().join("nowhere")).expect_err("not there");
+    seen += &format!("{:#}\n", anyhow::Error::from(error));
+    let seen = seen.replace(&format!("{}/", folder.path().display()), "");
+    insta::assert_snapshot!(seen, @r#"
+    empty.conf is empty; restore it, or remove it and make a new site with `fletchck init`
+    list.conf: this is a list, and a configuration is an object, `{…}`
+    null.json: this is null, and a configuration is an object, `{…}`
+    text.conf: this is a text, and a configuration is an object, `{…}`
+    half.conf: this is not JSON: EOF while parsing an object at line 1 column 12
+    words.conf: this is not TOML: TOML parse error at line 1, column 7: key with no value, expected `=`
+    latin.conf, line 2: this is not UTF-8 text; save the file as UTF-8
+    bad.toml: this is not TOML: TOML parse error at line 1, column 5: string values must be quoted, expected literal string
+    cannot read nowhere: No such file or directory (os error 2)
+    "#);
+}
+
+#[test]
+fn a_byte_order_mark_and_every_extension_are_read() {
+    let folder = site(&[
+        ("a.conf", "\u{feff}{\"timezone\": \"UTC\"}"),
+        ("b.conf", "timezone = 'UTC'\n"),
+        ("c.conf", "[checks.\"a b\"]\ntype = 'memory'\n"),
+        ("d.toml", "# nothing\n"),
+    ]);
+    for (name, format) in [
+        ("a.conf", Format::Json),
+        ("b.conf", Format::Toml),
+        ("c.conf", Format::Toml),
+        ("d.toml", Format::Toml),
+    ] {
+        let loaded = load_set(&folder, name, &[]);
+        assert_eq!(
+            (loaded.format, told(&folder, &loaded.faults)),
+            (format, String::new()),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn paths_begin_at_the_configurations_folder() {
+    let folder = site(&[(
+        "site.json",
+        r#"{"webui": {"cert": "c.pem", "key": "/k.pem"}, "mqtt": {"tls": true, "cafile": "ca.pem"},
+            "broker": {"listeners": [{"listen": "[::]:0", "tls": true, "cert": "x", "key": "y"}]}}"#,
+    )]);
+    let site = load_set(&folder, "site.json", &[]).site;
+    let web = site.webui.expect("pages");
+    assert_eq!(web.cert, Some(folder.path().join("c.pem")));
+    assert_eq!(web.key.as_deref(), Some(Path::new("/k.pem")));
+    assert_eq!(site.mqtt.expect("a link").ca_file, Some(folder.path().join("ca.pem")));
+    let listener = &site.broker.expect("a broker").listeners[0];
+    assert_eq!(listener.key, Some(folder.path().join("y")));
+}
+
+#[test]
+fn a_toml_file_keeps_its_comments() {
+    let folder = site(&[(
+        "site.toml",
+        "# mine\ntimezone = \"UTC\" # of all\n\n[checks.root] # the disk\ntype = \"disk\"\nthreshold = 2 # twice\npriority = 1\n",
+    )]);
+    let path = folder.path().join("site.toml");
+    edit(&path, |map| {
+        map["checks"]["root"]["threshold"] = json!(3);
+        map["checks"]["root"]["publish"] = json!(null);
+        let root = map["checks"]["root"].as_object_mut().expect("an object");
+        root.shift_remove("priority");
+        map["checks"]["a b"] = json!({"type": "disk", "options": {"level": 5}, "actions": ["x"]});
+    })
+    .expect("saved");
+    insta::assert_snapshot!(fs::read_to_string(&path).expect("saved"), @r#"
+    # mine
+    timezone = "UTC" # of all
+
+    [checks.root] # the disk
+    type = "disk"
+    threshold = 3 # twice
+
+    [checks."a b"]
+    type = "disk"
+    actions = ["x"]
+
+    [checks."a b".options]
+    level = 5
+    "#);
+    let loaded = load_set(&folder, "site.toml", &[]);
+    assert_eq!(loaded.document["checks"]["a b"]["options"]["level"], 5);
+}
+
+#[test]
+fn a_save_is_private_keeps_the_old_file_and_follows_a_link() {
+    let folder = site(&[("real/site.json", "{}")]);
+    let real = folder.path().join("real/site.json");
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o644)).expect("set");
+    let link = folder.path().join("link.json");
+    symlink("real/site.json", &link).expect("linked");
+    replace(&link, b"{\"a\": 1}").expect("saved");
+    assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
+    assert_eq!(fs::read(&real).expect("there"), b"{\"a\": 1}");
+    assert_eq!(fs::read(folder.path().join("real/site.json.bak")).expect("kept"), b"{}");
+    let mode = |name: &str| {
+        let about = fs::metadata(folder.path().join(name)).expect("there");
+        about.permissions().mode() & 0o777
+    };
+    assert_eq!((mode("real/site.json"), mode("real/site.json.bak")), (0o600, 0o600));
+    assert_eq!(fs::read_dir(folder.path().join("real")).expect("there").count(), 2);
+}
+
+#[test]
+fn a_new_configuration_is_read_as_it_was_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("fletchck.conf");
+    let map = Map::from_iter([("timezone".to_owned(), json!("UTC"))]);
+    create(&path, &map).expect("saved");
+    assert_eq!(load(&path).expect("read").document, map);
+    assert!(!folder.path().join("fletchck.conf.bak").exists(), "there was none before");
+}
+
+#[test]
+fn a_save_that_fails_says_why_and_leaves_everything_as_it_was() {
+    // No user can make a file there, whatever his rights.
+    let error = replace(Path::new("/proc/version"), b"{}").expect_err("not writable");
+    assert!(matches!(error, SaveError::Write { .. }));
+    let text = format!("{:#}", anyhow::Error::from(error));
+    assert!(text.starts_with("cannot save /proc/version: cannot write into its folder"), "{text}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let nowhere = folder.path().join("no/folder/site.json");
+    replace(&nowhere, b"{}").expect_err("no folder");
+    let circle = folder.path().join("circle");
+    symlink("circle", &circle).expect("linked");
+    replace(&circle, b"{}").expect_err("leads nowhere");
+    assert_eq!(fs::read_dir(folder.path()).expect("there").count(), 1);
+}
+
+#[test]
+fn changes_at_once_come_one_after_the_other() {
+    let folder = site(&[("site.json", "{\"n\": 0}")]);
+    let path = folder.path().join("site.json");
+    std::thread::scope(|threads| {
+        for _ in 0..8 {
+            threads.spawn(|| {
+                let more = |map: &mut Map<String, Value>| {
+                    map["n"] = json!(map["n"].as_i64().unwrap_or(0) + 1);
+                };
+                edit(&path, more).expect("saved");
+            });
+        }
+    });
+    assert_eq!(load(&path).expect("read").document["n"], 8);
+}
+
+#[tokio::test]
+async fn every_way_of_changing_the_configuration_is_noticed() {
+    let folder = site(&[("site.json", "{}"), ("other/target.json", "{}")]);
+    let path = folder.path().join("site.json");
+    let mut watch = Watch::new(&path).expect("watched");
+    let cause = async |watch: &mut Watch| {
+        let limit = Duration::from_secs(20);
+        tokio::time::timeout(limit, watch.changed()).await.expect("noticed")
+    };
+    // What is written but not different is not told, so the next cause is another one's.
+    fs::write(&path, "{}").expect("written");
+    fs::write(folder.path().join("state.db"), "x").expect("written");
+    fs::write(&path, "{\"a\": 1}").expect("written in place");
+    assert_eq!(cause(&mut watch).await, Cause::File);
+    replace(&path, b"{\"a\": 2}").expect("replaced");
+    assert_eq!(cause(&mut watch).await, Cause::File);
+    fs::create_dir(folder.path().join("conf.d")).expect("made");
+    fs::write(folder.path().join("conf.d/a.json"), "{}").expect("written");
+    assert_eq!(cause(&mut watch).await, Cause::File);
+    fs::write(folder.path().join("conf.d/a.json"), "{\"b\": 1}").expect("written");
+    assert_eq!(cause(&mut watch).await, Cause::File);
+    fs::remove_file(folder.path().join("conf.d/a.json")).expect("gone");
+    assert_eq!(cause(&mut watch).await, Cause::File);
+    let own = rustix::process::getpid();
+    rustix::process::kill_process(own, rustix::process::Signal::HUP).expect("sent");
+    assert_eq!(cause(&mut watch).await, Cause::Signal);
+
+    let link = folder.path().join("link.json");
+    symlink("other/target.json", &link).expect("linked");
+    let mut watch = Watch::new(&link).expect("watched");
+    fs::write(folder.path().join("other/target.json"), "{\"c\": 1}").expect("written");
+    assert_eq!(cause(&mut watch).await, Cause::File);
+}
+
+#[test]
+fn a_fault_of_a_value_from_elsewhere_names_where_it_came_from() {
+    let folder = site(&[
+        ("site.json", r#"{"checks": {"a": {"type": "disk"}}}"#),
+        ("conf.d/x.json", r#"{"checks": {"a": {"retries": 0}, "b": {"threshold": 1}}}"#),
+    ]);
+    let loaded = load_set(&folder, "site.json", &[("FLETCHCK__CHECKS__A__THRESHOLD", "0")]);
+    insta::assert_snapshot!(told(&folder, &loaded.faults), @r#"
+    error: the variable FLETCHCK__CHECKS__A__THRESHOLD: checks.a.threshold: 0 is under 1; a whole number from 1 to 1000000
+    error: conf.d/x.json: checks.a.retries: 0 is under 1; a whole number from 1 to 1000000
+    error: conf.d/x.json: checks.b.type: missing; types of checks: cpu, disk, memory, remote, sequence
+    "#);
+    assert!(loaded.faults.iter().all(|fault| fault.severity == Severity::Error));
+    assert!(!loaded.sound());
+}
