@@ -10,4 +10,5 @@ pub mod config;
 pub mod engine;
 pub mod link;
 pub mod options;
+pub mod scheduler;
 pub mod store;
