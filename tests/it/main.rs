@@ -1,4 +1,5 @@
 //! Tests across the whole program, with real servers on loopback. `tests/run` installs those and runs everything.
 
+mod samples;
 mod servers;
 mod triggers;

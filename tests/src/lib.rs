@@ -5,6 +5,7 @@
 //! `tests/run` installs the servers.
 
 pub mod fault;
+pub mod fields;
 pub mod fletchck;
 pub mod mosquitto;
 pub mod mqtt;
