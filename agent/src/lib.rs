@@ -7,8 +7,22 @@
 pub mod actions;
 pub mod checks;
 pub mod config;
+pub mod delivery;
 pub mod engine;
 pub mod link;
 pub mod options;
 pub mod scheduler;
 pub mod store;
+pub mod turn;
+
+/// An error with all its causes, in one line: for logs and for people.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
+}

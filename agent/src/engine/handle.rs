@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use fletchck_shared::{ActionName, AgentId, CheckName, config::Site, wire::Message};
+use fletchck_shared::{
+    AgentId, CheckName,
+    config::{Fault, Site},
+    wire::Message,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Board;
@@ -51,10 +55,14 @@ pub enum Request {
     Cleared(Arc<str>),
     /// An agent is gone or its updates stopped: its checks are stale, and why.
     Silent(AgentId, String),
-    /// Make this the configuration; unchanged checks are not touched.
-    Reload(Box<Site>),
-    /// Which actions tell of checks that are added by themselves.
-    Tell(Vec<ActionName>),
+    /// The broker is away: everything heard through it is stale, and why.
+    BrokerAway(String),
+    /// The broker is back: silence counts from now on.
+    BrokerBack,
+    /// Publish the current state of every check: the broker may have none of them.
+    PublishAll,
+    /// Make this the configuration, with these faults shown; unchanged checks are not touched.
+    Reload(Box<Site>, Vec<Fault>),
 }
 
 /// A way to the running engine. Cheap to clone.

@@ -1,7 +1,168 @@
 //! The running site: one task that owns the state of every check, and what others may ask of it.
+//!
+//! It wakes for one of four events ([`event::Event`]), takes whatever else has come by then, stores all that follows in
+//! one transaction, and only then shows and tells it. So a crash at any moment leaves either all of it or nothing.
 
+mod alarm;
+mod answer;
 mod board;
+mod core;
+mod entry;
+mod event;
 mod handle;
+mod publish;
+mod remote;
+mod runs;
+mod site;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use fletchck_shared::{
+    AgentId,
+    config::{Fault, Site},
+};
+use tokio::{sync::mpsc, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
 
 pub use board::{AgentView, Board, Changed, CheckView};
 pub use handle::{Handle, Heard, Inbox, Refused, Request};
+
+use self::{core::Core, event::Event};
+use crate::{
+    delivery::Delivery,
+    scheduler::Scheduler,
+    store::{Batch, Store, StoreError},
+    turn::Places,
+};
+
+/// Requests, and batches of what was heard, that wait for the engine; beyond it their senders wait.
+const INBOX: usize = 64;
+
+/// Events that are stored together at most. A batch of what was heard counts as one.
+const TOGETHER: usize = 64;
+
+/// A way to ask what time it is.
+pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// Who this program is, and what it does with what it sees.
+#[derive(Clone)]
+pub struct Identity {
+    /// Name of the site, for alerts.
+    pub site: String,
+    /// Its id in the fleet.
+    pub agent: AgentId,
+    /// Zone where a check has none of its own.
+    pub zone: Tz,
+    /// First level of the fleet topics.
+    pub prefix: String,
+    /// How states are published; `None`: there is no broker.
+    pub publish: Option<Publishing>,
+    /// Whether unknown checks that are heard are added.
+    pub auto_add: bool,
+    /// Whether checks are told apart by their agents, as a hub does.
+    pub hub: bool,
+    /// The clock.
+    pub clock: Clock,
+}
+
+/// How states are published.
+#[derive(Clone, Debug)]
+pub struct Publishing {
+    /// Quality of service on version 1 topics.
+    pub qos: u8,
+    /// Whether version 1 messages are retained.
+    pub retain: bool,
+    /// Whether the fleet topics are published.
+    pub fleet: bool,
+}
+
+/// The engine, running until its token is cancelled.
+#[derive(Debug)]
+pub struct Engine {
+    /// The way to it.
+    pub handle: Handle,
+    /// Its task.
+    pub task: JoinHandle<()>,
+}
+
+impl Engine {
+    /// Starts a site with what the store has kept of it. Faults are only shown.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn start(
+        site: Site,
+        faults: Vec<Fault>,
+        identity: Identity,
+        store: Store,
+        stop: CancellationToken,
+    ) -> Result<Self, StoreError> {
+        let past = store.past().await?;
+        let board = Arc::new(Board::default());
+        let (handle, inbox) = Handle::new(board.clone(), INBOX);
+        let (ended_tx, ended) = mpsc::unbounded_channel();
+        let clock = identity.clock.clone();
+        let mut core = Core {
+            places: Places::new(site.limits.probes),
+            delivery: Delivery::start(&site.actions, store.clone(), stop.clone()),
+            site,
+            identity,
+            entries: Default::default(),
+            directory: Default::default(),
+            scheduler: Scheduler::with(move || clock(), rand::random::<f64>),
+            alarms: Default::default(),
+            store,
+            board: board.clone(),
+            ended: ended_tx,
+            finished: Default::default(),
+            orphaned: Vec::new(),
+            touched: Default::default(),
+            removed: Vec::new(),
+            batch: Batch::default(),
+            answers: Vec::new(),
+            unsaved: false,
+            generation: 0,
+        };
+        core.enter_site(past);
+        core.commit().await;
+        board.replace(core.entries.values().map(|entry| core.view(entry)).collect(), faults);
+        let task = tokio::spawn(run(core, inbox, ended, stop));
+        Ok(Self { handle, task })
+    }
+}
+
+async fn run(
+    mut core: Core,
+    mut inbox: Inbox,
+    mut ended: mpsc::UnboundedReceiver<(event::RunId, crate::turn::Ended)>,
+    stop: CancellationToken,
+) {
+    loop {
+        let event = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            Some((request, answer)) = inbox.requests.recv() => Event::Asked(request, answer),
+            Some((run, end)) = ended.recv() => Event::Ended(run, end),
+            due = core.scheduler.next() => Event::Due(due),
+            name = core.alarms.next() => Event::Silence(name),
+            Some(heard) = inbox.heard.recv() => Event::Heard(heard),
+        };
+        core.take(event);
+        // Whatever else has come by now is stored in the same transaction.
+        for _ in 1..TOGETHER {
+            if let Ok((run, end)) = ended.try_recv() {
+                core.take(Event::Ended(run, end));
+            } else if let Ok(heard) = inbox.heard.try_recv() {
+                core.take(Event::Heard(heard));
+            } else {
+                break;
+            }
+        }
+        core.commit().await;
+    }
+    core.commit().await;
+}

@@ -14,8 +14,8 @@ use crate::actions::Notice;
 pub struct Batch {
     /// States as they are now.
     pub states: HashMap<CheckName, State>,
-    /// Last nominal run of checks whose trigger fired.
-    pub beats: HashMap<CheckName, Option<DateTime<Utc>>>,
+    /// Up to where the points of a trigger are done with.
+    pub marks: HashMap<CheckName, Mark>,
     /// Version 1 topics that checks are published to from now on.
     pub topics: HashMap<CheckName, Option<String>>,
     /// Transitions, in order.
@@ -26,6 +26,15 @@ pub struct Batch {
     pub remotes: HashMap<CheckName, RemoteRow>,
     /// Checks that are gone, with all that was kept of them but their transitions.
     pub removed: Vec<CheckName>,
+}
+
+/// Up to when the points of a check's trigger are done with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The time.
+    pub at: DateTime<Utc>,
+    /// The trigger, as JSON: under another one the check begins anew.
+    pub trigger: String,
 }
 
 /// A transition and whom it is told to.
@@ -58,7 +67,7 @@ impl Batch {
     /// Whether there is nothing to store.
     pub fn is_empty(&self) -> bool {
         self.states.is_empty()
-            && self.beats.is_empty()
+            && self.marks.is_empty()
             && self.topics.is_empty()
             && self.transitions.is_empty()
             && self.outgoing.is_empty()
@@ -117,12 +126,12 @@ fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()> {
         for (name, value) in &batch.states {
             state.execute(params![name.as_str(), json(value)?])?;
         }
-        let mut beat = change.prepare_cached(
-            "INSERT INTO checks (name, state, beat) VALUES (?1, '{}', ?2)
-             ON CONFLICT (name) DO UPDATE SET beat = excluded.beat",
+        let mut mark = change.prepare_cached(
+            "INSERT INTO checks (name, state, mark, beat) VALUES (?1, '{}', ?2, ?3)
+             ON CONFLICT (name) DO UPDATE SET mark = excluded.mark, beat = excluded.beat",
         )?;
-        for (name, at) in &batch.beats {
-            beat.execute(params![name.as_str(), at.map(|at| at.timestamp_micros())])?;
+        for (name, Mark { at, trigger }) in &batch.marks {
+            mark.execute(params![name.as_str(), at.timestamp_micros(), trigger])?;
         }
         let mut topic = change.prepare_cached(
             "INSERT INTO checks (name, state, topic) VALUES (?1, '{}', ?2)

@@ -16,7 +16,7 @@ use std::{path::Path, sync::Arc, thread};
 use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-pub use batch::{Batch, NewTransition, OutgoingRow};
+pub use batch::{Batch, Mark, NewTransition, OutgoingRow};
 pub use deliveries::PendingDelivery;
 pub use error::StoreError;
 pub use rows::{CheckRow, Past, RemoteRow};

@@ -2,20 +2,20 @@
 
 use std::{collections::HashMap, path::Path};
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use fletchck_shared::{AgentId, CheckName, State};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError};
+use super::{Mark, Store, StoreError};
 
 /// What is kept of one check.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CheckRow {
     /// Its state.
     pub state: State,
-    /// Its last nominal run.
-    pub beat: Option<DateTime<Utc>>,
+    /// Up to when the points of its trigger are done with.
+    pub mark: Option<Mark>,
     /// Version 1 topic it was last published to.
     pub topic: Option<String>,
 }
@@ -92,12 +92,14 @@ impl Store {
 
 fn past(connection: &Connection) -> rusqlite::Result<Past> {
     let mut past = Past::default();
-    let mut checks = connection.prepare("SELECT name, state, beat, topic FROM checks")?;
+    let mut checks = connection.prepare("SELECT name, state, mark, beat, topic FROM checks")?;
     let mut rows = checks.query(())?;
     while let Some(row) = rows.next()? {
         let state = read_json(&row.get::<_, String>(1)?)?;
-        let beat = row.get::<_, Option<i64>>(2)?.and_then(DateTime::from_timestamp_micros);
-        let check = CheckRow { state, beat, topic: row.get(3)? };
+        let at = row.get::<_, Option<i64>>(2)?.and_then(DateTime::from_timestamp_micros);
+        let trigger: Option<String> = row.get(3)?;
+        let mark = at.zip(trigger).map(|(at, trigger)| Mark { at, trigger });
+        let check = CheckRow { state, mark, topic: row.get(4)? };
         past.checks.insert(read_name(row.get(0)?)?, check);
     }
     let mut remotes = connection.prepare("SELECT name, row FROM remotes")?;

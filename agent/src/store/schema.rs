@@ -20,7 +20,8 @@ const TABLES: &str = "
     CREATE TABLE checks (
         name  TEXT PRIMARY KEY,
         state TEXT NOT NULL,       -- JSON
-        beat  INTEGER,             -- last nominal run, microseconds since 1970
+        mark  INTEGER,             -- points of its trigger done with, microseconds since 1970
+        beat  TEXT,                -- that trigger, JSON
         topic TEXT                 -- version 1 topic it was last published to
     ) WITHOUT ROWID;
     CREATE TABLE remotes (

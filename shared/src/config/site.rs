@@ -1,7 +1,12 @@
 //! The parts of a site.
 
 use std::{
-    collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration,
+    collections::{BTreeMap, HashSet},
+    fmt,
+    net::SocketAddr,
+    num::NonZeroU32,
+    path::PathBuf,
+    time::Duration,
 };
 
 use chrono_tz::Tz;
@@ -35,6 +40,8 @@ pub struct Site {
     pub actions: IndexMap<ActionName, Action>,
     /// The checks, in the owner's order.
     pub checks: IndexMap<CheckName, Check>,
+    /// Checks that stand in the configuration and do not run for a fault in them. What is stored of them is kept.
+    pub left_out: HashSet<CheckName>,
 }
 
 /// The `agent` section: who this program is in a fleet.
@@ -167,7 +174,7 @@ pub struct Limits {
 }
 
 /// One entry of `actions`.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Action {
     /// Its type.
     pub kind: String,
@@ -183,7 +190,7 @@ impl fmt::Debug for Action {
 }
 
 /// One entry of `checks`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Check {
     /// Its type.
     pub kind: String,

@@ -1,5 +1,7 @@
 //! The state of one check and the only function that changes it, [`step`].
 
+#[cfg(test)]
+mod replay;
 mod report;
 mod step;
 

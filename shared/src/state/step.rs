@@ -50,6 +50,8 @@ pub fn step(rule: &Rule, was: &State, seen: Seen<'_>) -> (State, Option<Transiti
     let transition = match seen {
         Seen::Ran(outcome) => {
             state.threshold = rule.threshold;
+            // Messages are ordered by the agent's clock, so an expiry, which goes by the hub's, leaves this alone.
+            state.last_check = Some(outcome.at);
             ran(rule, &mut state, outcome, rule.threshold)
         }
         Seen::Expired(outcome) => ran(rule, &mut state, outcome, 1),
@@ -74,7 +76,6 @@ pub fn step(rule: &Rule, was: &State, seen: Seen<'_>) -> (State, Option<Transiti
 
 fn ran(rule: &Rule, state: &mut State, outcome: &Outcome, threshold: u32) -> Option<Transition> {
     state.cover = None;
-    state.last_check = Some(outcome.at);
     state.text.clone_from(&outcome.text);
     state.log.clone_from(&outcome.log);
     state.level.clone_from(&outcome.level);

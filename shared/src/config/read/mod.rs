@@ -14,7 +14,10 @@ use chrono_tz::Tz;
 use serde_json::Value;
 
 use super::{Fault, Kinds, Path, Site, table::Table};
-use crate::schedule::{self, TriggerError};
+use crate::{
+    CheckName,
+    schedule::{self, TriggerError},
+};
 
 /// Makes typed values of a configuration, and tells everything that is wrong with it. What has a fault of severity
 /// [`Severity::Error`](super::Severity::Error) is left out of the site, as small a part as runs alone: a check, an
@@ -62,6 +65,8 @@ pub fn read(value: &Value, kinds: &impl Kinds, host: Tz) -> (Site, Vec<Fault>) {
         let zone = site.timezone.unwrap_or(host);
         let path = table.path("checks");
         site.checks = checks::checks(map, &path, kinds, &actions, zone, &mut faults);
+        let names = map.keys().filter_map(|key| CheckName::try_from(key.as_str()).ok());
+        site.left_out = names.filter(|name| !site.checks.contains_key(name)).collect();
     }
     let mut all = table.close();
     all.append(&mut faults);

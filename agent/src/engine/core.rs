@@ -1,0 +1,161 @@
+//! What the engine holds, and how it moves from one event to the next commit.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use fletchck_shared::{CheckName, State, config::Site, state::Seen};
+use indexmap::{IndexMap, IndexSet};
+use tokio::sync::{mpsc, oneshot};
+use tracing::error;
+
+use super::{
+    Board, CheckView, Identity, Refused,
+    alarm::Alarms,
+    entry::Entry,
+    event::{Event, RunId},
+    remote::Directory,
+};
+use crate::{
+    actions::Notice,
+    delivery::Delivery,
+    scheduler::Scheduler,
+    store::{Batch, NewTransition, Store},
+    turn::{Ended, Places},
+};
+
+/// What the engine holds. Only its own task touches it, so nothing here needs a lock.
+pub(super) struct Core {
+    pub(super) site: Site,
+    pub(super) identity: Identity,
+    pub(super) entries: IndexMap<CheckName, Entry>,
+    pub(super) directory: Directory,
+    pub(super) scheduler: Scheduler<CheckName>,
+    pub(super) alarms: Alarms,
+    pub(super) store: Store,
+    pub(super) board: Arc<Board>,
+    pub(super) delivery: Delivery,
+    pub(super) places: Places,
+    pub(super) ended: mpsc::UnboundedSender<(RunId, Ended)>,
+    /// Checks whose run has ended, and whose sequences are still to be moved on.
+    pub(super) finished: VecDeque<CheckName>,
+    /// Sequences whose running member is gone.
+    pub(super) orphaned: Vec<CheckName>,
+    /// Checks that changed since the last commit.
+    pub(super) touched: IndexSet<CheckName>,
+    pub(super) removed: Vec<CheckName>,
+    pub(super) batch: Batch,
+    /// Answers to give once all this is stored.
+    pub(super) answers: Vec<(oneshot::Sender<Result<(), Refused>>, Result<(), Refused>)>,
+    /// Whether the store refused the last batch.
+    pub(super) unsaved: bool,
+    pub(super) generation: u64,
+}
+
+impl Core {
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        (self.identity.clock)()
+    }
+
+    pub(super) fn view(&self, entry: &Entry) -> CheckView {
+        entry.view(self.scheduler.next_run(&entry.name))
+    }
+
+    /// Does what an event asks for, all but the storing.
+    pub(super) fn take(&mut self, event: Event) {
+        match event {
+            Event::Due(due) => self.due(due),
+            Event::Silence(name) => self.expire(&name),
+            Event::Ended(run, ended) => self.ended(&run, ended),
+            Event::Heard(heard) => heard.into_iter().for_each(|heard| self.hear(heard)),
+            Event::Asked(request, asker) => {
+                let answer = self.answer(request);
+                self.answers.push((asker, answer));
+            }
+        }
+        self.move_sequences_on();
+    }
+
+    /// Moves a check on by what was seen of it, and notes what follows: a transition, its deliveries, messages.
+    pub(super) fn see(&mut self, name: &CheckName, seen: Seen<'_>) {
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        let (state, transition) = fletchck_shared::state::step(&entry.rule(), &entry.state, seen);
+        let publishes = publishes(&entry.state, &state, &seen);
+        entry.state = state;
+        let keep = transition.is_some();
+        if let Some(transition) = transition {
+            let told = entry.check.actions.iter().filter(|_| transition.tell);
+            let deliveries = told
+                .filter(|action| self.site.actions.contains_key(*action))
+                .map(|action| {
+                    let notice = Notice::new(
+                        &self.identity.site,
+                        name,
+                        entry.shown_kind(),
+                        entry.zone,
+                        &entry.state,
+                        &transition,
+                    );
+                    (action.clone(), notice)
+                })
+                .collect();
+            self.batch.transitions.push(NewTransition {
+                name: name.clone(),
+                transition,
+                deliveries,
+            });
+        }
+        self.touched.insert(name.clone());
+        if publishes {
+            self.publish(name, keep);
+        }
+    }
+
+    /// Stores what has changed in one transaction, and shows it then. A store that refuses is said so, keeps nobody from
+    /// being told, and is tried again with the next commit.
+    pub(super) async fn commit(&mut self) {
+        for name in &self.touched {
+            if let Some(entry) = self.entries.get(name) {
+                self.batch.states.insert(name.clone(), entry.state.clone());
+            }
+        }
+        if !self.batch.is_empty() {
+            match self.store.commit(std::mem::take(&mut self.batch)).await {
+                Ok(()) => self.unsaved = false,
+                Err((mut batch, reason)) => {
+                    if !std::mem::replace(&mut self.unsaved, true) {
+                        let reason: &dyn std::error::Error = &reason;
+                        error!(
+                            error = crate::chain(reason),
+                            "states are not stored, and would be lost in a crash; alerts are sent all the same"
+                        );
+                    }
+                    for new in &mut batch.transitions {
+                        for (action, notice) in new.deliveries.drain(..) {
+                            self.delivery.tell_unstored(&action, notice);
+                        }
+                    }
+                    self.batch = *batch;
+                }
+            }
+        }
+        for name in std::mem::take(&mut self.removed) {
+            if !self.entries.contains_key(&name) {
+                self.board.remove(&name);
+            }
+        }
+        for name in std::mem::take(&mut self.touched) {
+            if let Some(entry) = self.entries.get(&name) {
+                self.board.put(self.view(entry));
+            }
+        }
+        for (asker, answer) in std::mem::take(&mut self.answers) {
+            // Whoever asked may have given up by now.
+            _ = asker.send(answer);
+        }
+    }
+}
+
+/// Whether others are to hear of this: every run is published, a silence is not.
+fn publishes(was: &State, is: &State, seen: &Seen<'_>) -> bool {
+    !matches!(seen, Seen::Silent(_)) || was.condition != is.condition
+}

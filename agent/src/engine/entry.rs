@@ -1,0 +1,120 @@
+//! One check as the engine holds it.
+
+use std::{collections::VecDeque, time::Duration};
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use fletchck_shared::{
+    CheckName, State,
+    config::Check,
+    state::{Condition, Rule},
+};
+
+use super::CheckView;
+use crate::{checks::Plan, store::RemoteRow};
+
+/// One check as the engine holds it.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) name: CheckName,
+    pub(super) check: Check,
+    pub(super) plan: Plan,
+    pub(super) zone: Tz,
+    pub(super) state: State,
+    /// Grows with each configuration of this check.
+    pub(super) generation: u64,
+    pub(super) running: Option<Running>,
+    /// Sequences that wait for the end of this run.
+    pub(super) waiting: Vec<CheckName>,
+    /// Whether its last run hung to its limit.
+    pub(super) hung: bool,
+    /// Where a remote check is heard.
+    pub(super) remote: Option<RemoteRow>,
+    /// Since when silence of a remote check counts: its start, or the return of the broker.
+    pub(super) silent_since: DateTime<Utc>,
+    pub(super) notice: Option<String>,
+}
+
+/// What a check is doing.
+#[derive(Debug)]
+pub(super) enum Running {
+    /// Its probe looks.
+    Probe,
+    /// Its members run, one after another.
+    Members {
+        /// Members that have not run yet.
+        left: VecDeque<CheckName>,
+        /// The member that runs.
+        current: Option<CheckName>,
+        /// Number of this try.
+        tried: u32,
+        /// When it began.
+        at: DateTime<Utc>,
+    },
+}
+
+impl Entry {
+    pub(super) fn rule(&self) -> Rule {
+        Rule {
+            threshold: self.check.threshold.get(),
+            fail_action: self.check.fail_action,
+            pass_action: self.check.pass_action,
+            paused: self.check.paused,
+        }
+    }
+
+    /// Its type, or the type at its agent.
+    pub(super) fn shown_kind(&self) -> &str {
+        let heard = self.remote.as_ref().and_then(|row| row.kind.as_deref());
+        heard.or(self.check.sub_kind.as_deref()).unwrap_or(&self.check.kind)
+    }
+
+    pub(super) fn failing(&self) -> bool {
+        matches!(self.state.condition, Condition::Fail(_))
+    }
+
+    pub(super) fn added(&self) -> bool {
+        self.remote.as_ref().is_some_and(|row| row.added)
+    }
+
+    /// Longest silence of a remote check.
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        match self.plan {
+            Plan::Remote { timeout } => timeout,
+            Plan::Probe(_) | Plan::Sequence(_) => None,
+        }
+    }
+
+    /// When a remote check's silence becomes a failure.
+    pub(super) fn deadline(&self) -> Option<DateTime<Utc>> {
+        let timeout = chrono::TimeDelta::from_std(self.timeout()?).ok()?;
+        let since =
+            self.state.last_update.map_or(self.silent_since, |at| at.max(self.silent_since));
+        since.checked_add_signed(timeout)
+    }
+
+    pub(super) fn view(&self, next: Option<DateTime<Utc>>) -> CheckView {
+        CheckView {
+            name: self.name.clone(),
+            kind: self.check.kind.clone(),
+            sub_kind: match self.plan {
+                Plan::Remote { .. } => Some(self.shown_kind().to_owned()),
+                Plan::Probe(_) | Plan::Sequence(_) => self.check.sub_kind.clone(),
+            },
+            state: self.state.clone(),
+            trigger: self.check.trigger.clone(),
+            next,
+            running: self.running.is_some(),
+            zone: self.zone,
+            members: match &self.plan {
+                Plan::Sequence(members) => members.clone(),
+                Plan::Probe(_) | Plan::Remote { .. } => Vec::new(),
+            },
+            depends: self.check.depends.clone(),
+            actions: self.check.actions.clone(),
+            agent: self.remote.as_ref().and_then(|row| row.agent.clone()),
+            added: self.added(),
+            notice: self.notice.clone(),
+        }
+    }
+}

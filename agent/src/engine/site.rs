@@ -1,0 +1,225 @@
+//! The configuration: entered at the start, and taken over anew on reload without touching what did not change.
+
+use std::{collections::HashSet, sync::Arc};
+
+use fletchck_shared::{
+    CheckName,
+    config::{Check, Site},
+};
+use tracing::{error, info};
+
+use super::{
+    core::Core,
+    entry::{Entry, Running},
+};
+use crate::{
+    checks::{self, Plan},
+    store::{CheckRow, Mark, Past, RemoteRow},
+    turn::Places,
+};
+
+impl Core {
+    /// Enters the whole site with what an earlier run of the program left behind.
+    pub(super) fn enter_site(&mut self, mut past: Past) {
+        let names: Vec<_> = self.site.checks.keys().cloned().collect();
+        for name in names {
+            let row = past.checks.remove(&name);
+            let remote = past.remotes.remove(&name);
+            let mark = row.as_ref().and_then(|row| row.mark.clone());
+            self.enter(&name, row, remote);
+            self.schedule(&name, mark);
+        }
+        for (name, row) in past.remotes {
+            if row.added && !self.site.left_out.contains(&name) {
+                let state = past.checks.remove(&name).unwrap_or_default().state;
+                self.enter_remote(name, row, state);
+            }
+        }
+        // What is left was deleted from the file while nothing ran. A check that is only left out for a fault stays.
+        for (name, row) in past.checks {
+            if self.site.left_out.contains(&name) {
+                continue;
+            }
+            if let Some(topic) = row.topic {
+                self.clear(&topic);
+            }
+            self.clear_fleet(&name);
+            self.batch.removed.push(name);
+        }
+    }
+
+    /// Makes this the configuration. Checks that did not change keep their beat, their run and their state.
+    pub(super) fn reload(&mut self, site: Site) {
+        let before = std::mem::replace(&mut self.site, site);
+        if self.site.limits.probes != before.limits.probes {
+            self.places = Places::new(self.site.limits.probes);
+        }
+        self.delivery.take_over(&self.site.actions);
+        let gone: Vec<_> = self
+            .entries
+            .values()
+            .filter(|entry| !entry.added() && !self.site.checks.contains_key(&entry.name))
+            .map(|entry| entry.name.clone())
+            .collect();
+        for name in gone {
+            info!(check.name = %name, "deleted");
+            if self.site.left_out.contains(&name) {
+                // It does not run for a fault in it; its state is kept for when that is mended.
+                self.set_aside(&name);
+            } else {
+                self.clear_check(&name);
+                self.forget(&name);
+            }
+        }
+        let names: Vec<_> = self.site.checks.keys().cloned().collect();
+        for name in &names {
+            let is = self.site.checks.get(name).cloned();
+            let same =
+                self.entries.get(name).is_some_and(|entry| Some(&entry.check) == is.as_ref());
+            if same && before.timezone == self.site.timezone {
+                continue;
+            }
+            self.change(name);
+        }
+        for (name, entry) in &mut self.entries {
+            if entry.added() && entry.check.actions != self.site.fleet.actions {
+                entry.check.actions.clone_from(&self.site.fleet.actions);
+                self.touched.insert(name.clone());
+            }
+        }
+        let order: HashSet<_> = names.iter().collect();
+        let mut place = 0;
+        let places: std::collections::HashMap<_, _> = names
+            .iter()
+            .map(|name| {
+                place += 1;
+                (name.clone(), place)
+            })
+            .collect();
+        self.entries.sort_by_key(|name, _| {
+            if order.contains(name) { places.get(name).copied() } else { Some(usize::MAX) }
+        });
+    }
+
+    fn change(&mut self, name: &CheckName) {
+        let old = self.entries.get(name);
+        let Some(check) = self.site.checks.get(name) else { return };
+        let kept = old.filter(|old| old.check.kind == check.kind);
+        let topic_gone = old.and_then(|old| old.check.publish.clone());
+        let topic_gone = topic_gone.filter(|topic| check.publish.as_ref() != Some(topic));
+        let same_trigger = old.is_some_and(|old| {
+            old.check.trigger == check.trigger && old.check.timezone == check.timezone
+        });
+        let state = kept.map(|old| old.state.clone());
+        let remote =
+            kept.and_then(|old| old.remote.clone()).map(|row| RemoteRow { added: false, ..row });
+        let row = state.map(|state| CheckRow { state, mark: None, topic: None });
+        if let Some(topic) = topic_gone {
+            self.clear(topic.as_str());
+        }
+        let waiting = self.entries.get_mut(name).map(|old| std::mem::take(&mut old.waiting));
+        self.directory.strike(name);
+        info!(check.name = %name, "configured");
+        self.enter(name, row, remote);
+        if !same_trigger {
+            self.schedule(name, None);
+        }
+        if let Some(waiting) = waiting.filter(|waiting| !waiting.is_empty()) {
+            if let Some(entry) = self.entries.get_mut(name) {
+                entry.waiting = waiting;
+            }
+            self.finished.push_back(name.clone());
+        }
+    }
+
+    /// Enters one check of the configuration, in place of what had its name before.
+    fn enter(&mut self, name: &CheckName, row: Option<CheckRow>, remote: Option<RemoteRow>) {
+        let Some(check) = self.site.checks.get(name).cloned() else { return };
+        let Some(plan) = plan(&check) else {
+            error!(check.name = %name, "its options were accepted, but it cannot be built; please report this");
+            return;
+        };
+        let now = self.now();
+        let zone = check.timezone.unwrap_or(self.identity.zone);
+        let seed = check.seed.clone();
+        let known = row.as_ref().is_some_and(|row| row.state != fletchck_shared::State::default());
+        let state = if known { row.as_ref().map(|row| row.state.clone()) } else { seed };
+        let remote = matches!(plan, Plan::Remote { .. })
+            .then(|| RemoteRow { added: false, ..remote.unwrap_or_default() });
+        if let Some(remote) = &remote {
+            self.directory.enter(name, &check, remote);
+        }
+        self.generation += 1;
+        let entry = Entry {
+            name: name.clone(),
+            check,
+            plan,
+            zone,
+            state: state.unwrap_or_default(),
+            generation: self.generation,
+            running: None::<Running>,
+            waiting: Vec::new(),
+            hung: false,
+            remote,
+            silent_since: now,
+            notice: None,
+        };
+        let before = row.as_ref().and_then(|row| row.topic.clone());
+        let topic = entry.check.publish.as_ref().map(|topic| topic.as_str().to_owned());
+        if let Some(before) = before.clone().filter(|before| Some(before) != topic.as_ref()) {
+            self.clear(&before);
+        }
+        if before != topic {
+            self.batch.topics.insert(name.clone(), topic);
+        }
+        self.alarms.remove(name);
+        self.entries.insert(name.clone(), entry);
+        self.watch(name);
+        self.touched.insert(name.clone());
+    }
+
+    /// Puts a check on its beat, where it left off if it ran under the same trigger before.
+    fn schedule(&mut self, name: &CheckName, mark: Option<Mark>) {
+        self.scheduler.remove(name);
+        let Some(entry) = self.entries.get(name) else { return };
+        let Some(trigger) = entry.check.trigger.clone() else { return };
+        let zone = entry.zone;
+        let key = self.trigger_key(name);
+        let resumed = mark.filter(|mark| mark.trigger == key).map(|mark| mark.at);
+        self.scheduler.set(name.clone(), Arc::new(trigger), zone, resumed);
+    }
+
+    /// The trigger of a check as it is stored beside its mark.
+    pub(super) fn trigger_key(&self, name: &CheckName) -> String {
+        let entry = self.entries.get(name);
+        let trigger = entry.and_then(|entry| entry.check.trigger.as_ref());
+        trigger.map(|trigger| trigger.to_json().to_string()).unwrap_or_default()
+    }
+
+    /// Stops a check without forgetting it.
+    fn set_aside(&mut self, name: &CheckName) {
+        self.scheduler.remove(name);
+        self.alarms.remove(name);
+        self.directory.strike(name);
+        if let Some(entry) = self.entries.shift_remove(name) {
+            self.orphaned.extend(entry.waiting);
+        }
+        self.touched.shift_remove(name);
+        self.removed.push(name.clone());
+    }
+
+    fn clear_fleet(&mut self, name: &CheckName) {
+        if self.identity.publish.as_ref().is_some_and(|rules| rules.fleet) {
+            let topic = fletchck_shared::topic::Topic::check(
+                &self.identity.prefix,
+                &self.identity.agent,
+                name,
+            );
+            self.clear(topic.as_str());
+        }
+    }
+}
+
+fn plan(check: &Check) -> Option<Plan> {
+    checks::kind(&check.kind)?.plan(&check.options).0
+}

@@ -1,0 +1,175 @@
+//! Checks that run here.
+
+use std::fs;
+
+use super::*;
+
+#[tokio::test]
+async fn a_check_that_fails_and_recovers_is_stored_told_and_published() {
+    let target = tempfile::tempdir().expect("folder");
+    let path = target.path().join("volume");
+    let mut check = volume(&path);
+    check["publish"] = "v1/disk".into();
+    let running = Running::start(with_log(json!({ "disk": check }))).await;
+
+    let view = running.run("disk").await;
+    assert_eq!(view.state.word(), "fail");
+    fs::create_dir(&path).expect("made");
+    let view = running.run("disk").await;
+    assert_eq!(view.state.word(), "pass", "{}", view.state.text);
+    assert_eq!(actions(&view), ["tell"]);
+
+    assert_eq!(running.transitions("disk").await, ["failed!", "recovered!"]);
+    assert_eq!(running.undelivered().await, 0);
+    let outgoing = running.outgoing().await;
+    let topics: Vec<_> = outgoing.iter().map(|row| (row.topic.as_str(), row.keep)).collect();
+    let fleet = "fletchck/hub-1/check/disk";
+    // Both were transitions, and a transition is not replaced by a later state.
+    assert_eq!(topics, [("v1/disk", true), (fleet, true), ("v1/disk", true), (fleet, true)]);
+    running.run("disk").await;
+    running.run("disk").await;
+    assert_eq!(running.outgoing().await.len(), 6, "of two plain states the later one waits");
+}
+
+#[tokio::test]
+async fn a_restart_resumes_and_tells_nothing_again() {
+    let target = tempfile::tempdir().expect("folder");
+    let config = with_log(json!({ "disk": volume(&target.path().join("volume")) }));
+    let running = Running::start(config.clone()).await;
+    let before = running.run("disk").await;
+    assert_eq!(running.undelivered().await, 0);
+
+    let running = running.restart(config).await;
+    assert_eq!(running.view("disk").state, before.state);
+    let view = running.run("disk").await;
+    assert_eq!(view.state.fail_count, 2);
+    assert_eq!(running.transitions("disk").await, ["failed!"]);
+}
+
+#[tokio::test]
+async fn a_sequence_runs_its_members_by_priority_and_names_those_that_fail() {
+    let target = tempfile::tempdir().expect("folder");
+    let bad = target.path().join("nothing");
+    let mut first = volume(target.path());
+    first["priority"] = (-1).into();
+    let mut resting = volume(&bad);
+    resting["paused"] = true.into();
+    let config = with_log(json!({
+        "all": { "type": "sequence", "actions": ["tell"],
+                 "options": { "checks": ["bad", "inner", "resting", "good"] } },
+        "inner": { "type": "sequence", "options": { "checks": ["deep"] } },
+        "deep": volume(target.path()),
+        "bad": volume(&bad),
+        "resting": resting,
+        "good": first,
+    }));
+    let running = Running::start(config).await;
+    let view = running.run("all").await;
+    assert_eq!(view.state.text, "1 of 4 members fail: bad");
+    let log = &view.state.log;
+    assert!(log[0].starts_with("good (disk): PASS"), "{log:?}");
+    assert!(log[1].starts_with("bad (disk): FAIL"), "{log:?}");
+    assert!(log.iter().any(|line| line.starts_with("resting (disk): PAUSED")), "{log:?}");
+    assert_eq!(running.view("deep").state.word(), "pass");
+    assert_eq!(running.view("resting").state.word(), "paused");
+    assert_eq!(running.transitions("all").await, ["failed!"]);
+    assert_eq!(running.transitions("bad").await, ["failed!"]);
+}
+
+#[tokio::test]
+async fn thousands_of_members_that_end_at_once_do_not_overflow_the_stack() {
+    let members: Vec<String> = (0..5000).map(|n| format!("m{n}")).collect();
+    let mut checks = serde_json::Map::new();
+    for member in &members {
+        checks.insert(member.clone(), json!({ "type": "disk", "paused": true }));
+    }
+    checks.insert("all".into(), json!({ "type": "sequence", "options": { "checks": members } }));
+    let running = Running::start(json!({ "checks": checks })).await;
+    assert_eq!(running.run("all").await.state.word(), "pass");
+}
+
+#[tokio::test]
+async fn a_check_whose_dependency_fails_is_blocked_and_tells_nothing() {
+    let target = tempfile::tempdir().expect("folder");
+    let path = target.path().join("volume");
+    let mut hanging_on = volume(&path);
+    hanging_on["depends"] = json!(["base"]);
+    let running =
+        Running::start(with_log(json!({ "base": volume(&path), "top": hanging_on }))).await;
+    running.run("base").await;
+    let view = running.run("top").await;
+    assert_eq!((view.state.word(), view.state.fail_count), ("blocked", 0));
+    assert_eq!(view.state.log, ["SOFTFAIL (depends=base)"]);
+    fs::create_dir(&path).expect("made");
+    running.run("base").await;
+    assert_eq!(running.run("top").await.state.word(), "pass");
+    assert!(running.transitions("top").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_reload_touches_only_what_changed_and_clears_what_is_gone() {
+    let target = tempfile::tempdir().expect("folder");
+    let mut published = volume(target.path());
+    published["publish"] = "v1/old".into();
+    let running = Running::start(with_log(json!({
+        "same": volume(target.path()), "moved": published, "gone": volume(target.path()),
+    })))
+    .await;
+    for check in ["same", "moved", "gone"] {
+        running.run(check).await;
+    }
+    let before = running.view("same");
+    let mut moved = volume(target.path());
+    moved["publish"] = "v1/new".into();
+    let after = site(&with_log(json!({ "moved": moved, "same": volume(target.path()) })));
+    running.ask(Request::Reload(Box::new(after), Vec::new())).await;
+
+    assert_eq!(running.view("same").state, before.state);
+    assert_eq!(running.view("moved").state.word(), "pass", "its state is kept");
+    assert!(running.board().check("gone").is_none());
+    let names: Vec<_> = running.board().checks().iter().map(|v| v.name.to_string()).collect();
+    assert_eq!(names, ["moved", "same"]);
+    let cleared: Vec<_> = running
+        .outgoing()
+        .await
+        .into_iter()
+        .filter(|row| row.payload.is_empty())
+        .map(|row| row.topic)
+        .collect();
+    assert_eq!(cleared, ["fletchck/hub-1/check/gone", "v1/old"]);
+}
+
+#[tokio::test]
+async fn what_was_deleted_while_nothing_ran_is_cleared_at_the_start() {
+    let target = tempfile::tempdir().expect("folder");
+    let mut published = volume(target.path());
+    published["publish"] = "v1/gone".into();
+    let running = Running::start(json!({ "checks": { "gone": {
+        "type": "disk", "publish": "v1/gone", "options": { "volume": target.path() },
+    } } }))
+    .await;
+    running.run("gone").await;
+    let running = running.restart(json!({ "checks": {} })).await;
+    let outgoing = running.outgoing().await;
+    let cleared = outgoing.iter().filter(|row| row.payload.is_empty()).map(|row| &*row.topic);
+    assert_eq!(cleared.collect::<Vec<_>>(), ["v1/gone", "fletchck/hub-1/check/gone"]);
+    let running = running.restart(json!({ "checks": {} })).await;
+    assert_eq!(running.outgoing().await.len(), outgoing.len(), "once is enough");
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_keeps_no_alert_back() {
+    let target = tempfile::tempdir().expect("folder");
+    let config = with_log(json!({ "disk": volume(&target.path().join("nothing")) }));
+    let running = Running::start(config).await;
+    let refuse = "CREATE TEMP TRIGGER refuse BEFORE INSERT ON main.checks
+                  BEGIN SELECT raise(ABORT, 'disk full'); END";
+    running.store.call(move |db| db.execute_batch(refuse)).await.expect("refuses from now on");
+    let view = running.run("disk").await;
+    assert_eq!(view.state.word(), "fail");
+    assert!(running.transitions("disk").await.is_empty(), "nothing is stored");
+    running.store.call(|db| db.execute_batch("DROP TRIGGER refuse")).await.expect("room again");
+    running.run("disk").await;
+    assert_eq!(running.transitions("disk").await, ["failed!"], "stored with the next commit");
+    assert_eq!(running.undelivered().await, 0, "and told once, when it happened");
+}

@@ -1,0 +1,199 @@
+//! The engine with a real store and real checks, without a network.
+
+mod local;
+mod remote;
+
+use std::{path::Path, sync::Arc, sync::Mutex};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use fletchck_shared::{
+    ActionName, AgentId, CheckName,
+    config::{self, Site},
+    wire::Message,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::{config::Built, store::OutgoingRow};
+
+/// A clock that stands still until it is set.
+#[derive(Clone)]
+struct Wall(Arc<Mutex<DateTime<Utc>>>);
+
+impl Wall {
+    fn now(&self) -> DateTime<Utc> {
+        *self.0.lock().expect("no panic while held")
+    }
+
+    fn pass(&self, time: TimeDelta) {
+        *self.0.lock().expect("no panic while held") += time;
+    }
+}
+
+/// A site that can be stopped and started again over the same folder.
+struct Running {
+    engine: Engine,
+    store: Store,
+    stop: CancellationToken,
+    wall: Wall,
+    folder: Arc<TempDir>,
+}
+
+fn name(text: &str) -> CheckName {
+    CheckName::try_from(text).expect("a name")
+}
+
+fn site(config: &Value) -> Site {
+    let (site, faults) = config::read(config, &Built, Tz::UTC);
+    assert!(faults.is_empty(), "{faults:?}");
+    site
+}
+
+impl Running {
+    async fn start(config: Value) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("folder"));
+        let wall = Wall(Arc::new(Mutex::new(DateTime::UNIX_EPOCH + TimeDelta::days(20_000))));
+        Self::over(folder, wall, config).await
+    }
+
+    async fn over(folder: Arc<TempDir>, wall: Wall, config: Value) -> Self {
+        let path = folder.path().join("site.db");
+        let mut tries = 0;
+        let store = loop {
+            match Store::open(&path) {
+                Err(StoreError::InUse { .. }) if tries < 5000 => tries += 1,
+                store => break store.expect("store"),
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        };
+        let stop = CancellationToken::new();
+        let clock = wall.clone();
+        let identity = Identity {
+            site: "test".into(),
+            agent: AgentId::try_from("hub-1").expect("an id"),
+            zone: Tz::UTC,
+            prefix: "fletchck".into(),
+            publish: Some(Publishing { qos: 1, retain: true, fleet: true }),
+            auto_add: true,
+            hub: true,
+            clock: Arc::new(move || clock.now()),
+        };
+        let engine =
+            Engine::start(site(&config), Vec::new(), identity, store.clone(), stop.clone())
+                .await
+                .expect("engine");
+        Self { engine, store, stop, wall, folder }
+    }
+
+    /// As a process that is stopped and started again, with this configuration.
+    async fn restart(self, config: Value) -> Self {
+        self.stop.cancel();
+        self.engine.task.await.expect("the engine ends in order");
+        drop(self.engine.handle);
+        drop(self.store);
+        // The store closes once the last worker has let go of it.
+        Self::over(self.folder, self.wall, config).await
+    }
+
+    async fn ask(&self, request: Request) {
+        self.engine.handle.ask(request).await.expect("done");
+    }
+
+    /// Runs a check once and answers with its view when the run has ended.
+    async fn run(&self, check: &str) -> Arc<CheckView> {
+        let mut changes = self.board().changes();
+        let before = self.view(check).state.last_check;
+        self.wall.pass(TimeDelta::seconds(1));
+        self.ask(Request::Run(name(check))).await;
+        loop {
+            let view = self.view(check);
+            if !view.running && view.state.last_check != before {
+                return view;
+            }
+            let change = tokio::time::timeout(std::time::Duration::from_secs(20), changes.recv());
+            // A reader that fell behind looks again.
+            _ = change.await.expect("the run ends");
+        }
+    }
+
+    async fn hear(&self, agent: Option<&str>, topic: &str, payload: &Value) {
+        let message = Message::parse(payload.to_string().as_bytes(), Tz::UTC).expect("a message");
+        let heard = Heard {
+            message,
+            topic: topic.into(),
+            agent: agent.map(|agent| AgentId::try_from(agent).expect("an id")),
+            retained: false,
+            at: self.wall.now(),
+        };
+        self.engine.handle.hear(vec![heard]).await.expect("taken");
+        // A request is answered after everything that was heard before it was stored.
+        self.settle().await;
+    }
+
+    async fn settle(&self) {
+        for _ in 0..3 {
+            self.ask(Request::Silent(AgentId::try_from("nobody").expect("an id"), String::new()))
+                .await;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn board(&self) -> &Board {
+        self.engine.handle.board()
+    }
+
+    fn view(&self, check: &str) -> Arc<CheckView> {
+        self.board().check(check).unwrap_or_else(|| panic!("no check `{check}`"))
+    }
+
+    /// What happened to a check, oldest first.
+    async fn transitions(&self, check: &str) -> Vec<String> {
+        let check = check.to_owned();
+        self.store
+            .call(move |db| {
+                let mut select = db.prepare(
+                    "SELECT json_extract(entry, '$.kind') || CASE json_extract(entry, '$.tell')
+                     WHEN 1 THEN '!' ELSE '' END FROM transitions WHERE name = ?1 ORDER BY id",
+                )?;
+                select.query_map([check], |row| row.get(0))?.collect()
+            })
+            .await
+            .expect("read")
+    }
+
+    async fn outgoing(&self) -> Vec<OutgoingRow> {
+        let rows = self.store.outgoing(0, 1000).await.expect("read");
+        rows.into_iter().map(|(_, row)| row).collect()
+    }
+
+    /// Deliveries that are still to be made once the workers have had their time.
+    async fn undelivered(&self) -> i64 {
+        for _ in 0..500 {
+            let left: i64 = self
+                .store
+                .call(|db| db.query_row("SELECT count(*) FROM deliveries", (), |row| row.get(0)))
+                .await
+                .expect("read");
+            if left == 0 {
+                return 0;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        1
+    }
+}
+
+/// A check that passes while this folder is there: no disk of ours is fuller than full.
+fn volume(path: &Path) -> Value {
+    json!({ "type": "disk", "options": { "volume": path, "level": 100 }, "actions": ["tell"] })
+}
+
+fn with_log(checks: Value) -> Value {
+    json!({ "actions": { "tell": { "type": "log" } }, "checks": checks })
+}
+
+fn actions(view: &CheckView) -> Vec<&str> {
+    view.actions.iter().map(ActionName::as_str).collect()
+}

@@ -1,0 +1,182 @@
+//! Checks that run elsewhere.
+
+use super::*;
+
+/// A message as an agent sends it; `minute` is its own clock's.
+fn message(running: &Running, name: &str, fails: bool, second: i64) -> Value {
+    let at = running.wall.now() + TimeDelta::seconds(second);
+    json!({ "name": name, "type": "disk", "data": {
+        "failState": fails, "failCount": i32::from(fails), "threshold": 1, "log": [], "softFail": null,
+        "lastCheck": at.to_rfc3339(), "lastFail": null, "lastPass": null, "level": " 7%",
+    } })
+}
+
+fn by(agent: &str, mut message: Value) -> Value {
+    message["agent"] = agent.into();
+    message
+}
+
+#[tokio::test]
+async fn an_unknown_name_is_added_at_once_and_kept_over_a_restart() {
+    let running = Running::start(json!({})).await;
+    running.hear(None, "v1/disk", &message(&running, "disk", true, 0)).await;
+    let view = running.view("disk");
+    assert_eq!((view.kind.as_str(), view.sub_kind.as_deref()), ("remote", Some("disk")));
+    assert!(view.added);
+    let running = running.restart(json!({})).await;
+    assert_eq!(running.view("disk").state, view.state);
+    running.hear(None, "v1/disk", &message(&running, "disk", false, 1)).await;
+    assert_eq!(running.transitions("disk").await, ["failed!", "recovered!"]);
+}
+
+#[tokio::test]
+async fn two_agents_with_the_same_name_stay_apart_on_fleet_topics() {
+    let running = Running::start(json!({})).await;
+    for (agent, fails) in [("nas", true), ("pi", false)] {
+        let topic = format!("fletchck/{agent}/check/root");
+        running.hear(Some(agent), &topic, &by(agent, message(&running, "root", fails, 0))).await;
+    }
+    assert_eq!(running.view("nas/root").state.word(), "fail");
+    assert_eq!(running.view("pi/root").state.word(), "pass");
+    assert_eq!(running.view("pi/root").agent.as_ref().map(AgentId::as_str), Some("pi"));
+}
+
+#[tokio::test]
+async fn one_check_heard_on_both_kinds_of_topics_is_one_check() {
+    let running = Running::start(json!({})).await;
+    let seen = by("nas", message(&running, "root", false, 0));
+    running.hear(Some("nas"), "fletchck/nas/check/root", &seen).await;
+    running.hear(None, "v1/root", &seen).await;
+    let names: Vec<_> = running.board().checks().iter().map(|v| v.name.to_string()).collect();
+    assert_eq!(names, ["nas/root"]);
+}
+
+#[tokio::test]
+async fn a_clash_of_names_on_version_1_topics_is_reported_and_the_first_stays() {
+    let running = Running::start(json!({})).await;
+    running.hear(None, "v1/a/root", &message(&running, "root", false, 0)).await;
+    running.hear(None, "v1/b/root", &message(&running, "root", true, 1)).await;
+    let view = running.view("root");
+    assert_eq!(view.state.word(), "pass");
+    let notice = view.notice.as_deref().expect("reported");
+    assert!(notice.contains("`v1/a/root` and `v1/b/root`"), "{notice}");
+
+    running.ask(Request::Cleared("v1/a/root".into())).await;
+    running.hear(None, "v1/b/root", &message(&running, "root", true, 2)).await;
+    let view = running.view("root");
+    assert_eq!((view.state.word(), view.notice.as_deref()), ("fail", None));
+}
+
+#[tokio::test]
+async fn a_local_check_is_never_overwritten() {
+    let running = Running::start(json!({ "checks": { "root": { "type": "disk" } } })).await;
+    running.hear(None, "v1/root", &message(&running, "root", true, 0)).await;
+    assert_eq!(running.view("root").state.word(), "unknown");
+    assert_eq!(running.board().checks().len(), 1);
+}
+
+#[tokio::test]
+async fn the_remote_id_stands_before_the_name() {
+    let running = Running::start(json!({ "checks": {
+        "root": { "type": "remote", "remoteId": "other" },
+        "cellar": { "type": "remote", "remoteId": "root" },
+    } }))
+    .await;
+    running.hear(None, "v1/root", &message(&running, "root", true, 0)).await;
+    assert_eq!(running.view("cellar").state.word(), "fail");
+    assert_eq!(running.view("root").state.word(), "unknown");
+}
+
+#[tokio::test]
+async fn an_older_message_changes_nothing() {
+    let running = Running::start(json!({})).await;
+    running.hear(None, "v1/root", &message(&running, "root", true, 10)).await;
+    running.hear(None, "v1/root", &message(&running, "root", false, 5)).await;
+    assert_eq!(running.view("root").state.word(), "fail");
+    // An hour back is a clock that was set, not a message that was overtaken.
+    running.hear(None, "v1/root", &message(&running, "root", false, -3600)).await;
+    assert_eq!(running.view("root").state.word(), "pass");
+}
+
+#[tokio::test]
+async fn silence_beyond_its_timeout_fails_a_check_once() {
+    let running = Running::start(with_log(json!({
+        "root": { "type": "remote", "options": { "timeout": 60 }, "actions": ["tell"] },
+    })))
+    .await;
+    running.hear(None, "v1/root", &message(&running, "root", false, 0)).await;
+    running.wall.pass(TimeDelta::seconds(59));
+    running.ask(Request::Run(name("root"))).await;
+    assert_eq!(running.view("root").state.word(), "pass");
+    running.wall.pass(TimeDelta::seconds(2));
+    running.ask(Request::Run(name("root"))).await;
+    running.ask(Request::Run(name("root"))).await;
+    let view = running.view("root");
+    assert_eq!(view.state.word(), "fail");
+    assert!(view.state.log[0].starts_with("Update timeout 60 sec ("), "{:?}", view.state.log);
+    assert_eq!(running.transitions("root").await, ["failed!"]);
+    running.hear(None, "v1/root", &message(&running, "root", false, 0)).await;
+    assert_eq!(running.transitions("root").await, ["failed!", "recovered!"]);
+}
+
+#[tokio::test]
+async fn a_hub_that_was_down_gives_its_agents_their_time() {
+    let config =
+        json!({ "checks": { "root": { "type": "remote", "options": { "timeout": 60 } } } });
+    let running = Running::start(config.clone()).await;
+    running.hear(None, "v1/root", &message(&running, "root", false, 0)).await;
+    running.wall.pass(TimeDelta::hours(5));
+    let running = running.restart(config).await;
+    running.ask(Request::Run(name("root"))).await;
+    assert_eq!(running.view("root").state.word(), "pass");
+    running.wall.pass(TimeDelta::seconds(61));
+    running.ask(Request::Run(name("root"))).await;
+    assert_eq!(running.view("root").state.word(), "fail");
+}
+
+#[tokio::test]
+async fn an_agent_that_is_away_leaves_its_checks_stale_until_it_speaks_again() {
+    let running = Running::start(json!({})).await;
+    let topic = "fletchck/nas/check/root";
+    let seen = by("nas", message(&running, "root", false, 0));
+    running.hear(Some("nas"), topic, &seen).await;
+    let nas = AgentId::try_from("nas").expect("an id");
+    running.ask(Request::Silent(nas, "nas is away".into())).await;
+    assert_eq!(running.view("nas/root").state.word(), "stale");
+    running.hear(Some("nas"), topic, &seen).await;
+    assert_eq!(running.view("nas/root").state.word(), "pass", "the same state again is news");
+    assert!(running.transitions("nas/root").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_deleted_remote_check_leaves_nothing_retained() {
+    let running = Running::start(json!({})).await;
+    let seen = by("nas", message(&running, "root", false, 0));
+    running.hear(Some("nas"), "fletchck/nas/check/root", &seen).await;
+    running.hear(None, "v1/root", &by("nas", message(&running, "root", false, 1))).await;
+    running.ask(Request::Delete(name("nas/root"))).await;
+    assert!(running.board().check("nas/root").is_none());
+    let outgoing = running.outgoing().await;
+    let cleared: Vec<_> = outgoing.iter().map(|row| (row.topic.as_str(), row.retain)).collect();
+    assert_eq!(cleared, [("v1/root", true), ("fletchck/nas/check/root", true)]);
+    assert!(outgoing.iter().all(|row| row.payload.is_empty()));
+    let running = running.restart(json!({})).await;
+    assert!(running.board().checks().is_empty());
+}
+
+#[tokio::test]
+async fn a_check_of_the_file_is_not_deleted_here() {
+    let running = Running::start(json!({ "checks": { "root": { "type": "remote" } } })).await;
+    let refused = running.engine.handle.ask(Request::Delete(name("root"))).await;
+    assert!(matches!(refused, Err(Refused::NotHere(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn additions_are_bounded() {
+    let running = Running::start(json!({ "limits": { "remotes": 2 } })).await;
+    for n in 0..4 {
+        let check = format!("c{n}");
+        running.hear(None, &format!("v1/{n}"), &message(&running, &check, false, 0)).await;
+    }
+    assert_eq!(running.board().checks().len(), 2);
+}
