@@ -1,1 +1,3 @@
-//! hub
+//! The hub.
+
+pub mod broker;

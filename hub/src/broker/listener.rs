@@ -1,0 +1,103 @@
+//! Accepts connections. Nothing is waited for here but the next connection.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_rustls::TlsAcceptor;
+
+use super::connect;
+use super::gate::Gate;
+
+/// The place of a connection among those that have not logged in yet. Given back when dropped.
+pub(super) struct Pending {
+    gate: Arc<Gate>,
+    peer: IpAddr,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Pending {
+    fn take(gate: &Arc<Gate>, peer: IpAddr) -> Option<Self> {
+        let permit = gate.pending.clone().try_acquire_owned().ok()?;
+        let mut by_peer = gate.pending_by_peer.lock();
+        let mine = by_peer.entry(peer).or_default();
+        if *mine >= gate.settings.max_pending_by_peer {
+            return None;
+        }
+        *mine += 1;
+        Some(Self { gate: gate.clone(), peer, _permit: permit })
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let mut by_peer = self.gate.pending_by_peer.lock();
+        if let Some(mine) = by_peer.get_mut(&self.peer) {
+            *mine -= 1;
+            if *mine == 0 {
+                by_peer.remove(&self.peer);
+            }
+        }
+    }
+}
+
+/// Accepts until the broker stops.
+pub(super) async fn run(gate: Arc<Gate>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+    loop {
+        let accepted = tokio::select! {
+            () = gate.stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "connection not accepted");
+                // Out of file descriptors, most likely: trying at once would spin.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let peer = peer.ip().to_canonical();
+        let Some(pending) = Pending::take(&gate, peer) else {
+            tracing::debug!(%peer, "too many connections that have not logged in, closed");
+            continue;
+        };
+        let (gate_, tls) = (gate.clone(), tls.clone());
+        gate.tasks.spawn(async move {
+            let gate = gate_;
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%peer, %error, "delay of small packets not switched off");
+            }
+            match tls {
+                None => connect::serve(gate, stream, peer, pending).await,
+                Some(tls) => match shake(&gate, &tls, stream).await {
+                    Ok(stream) => connect::serve(gate, stream, peer, pending).await,
+                    Err(error) => tracing::debug!(%peer, %error, "no tls"),
+                },
+            }
+        });
+    }
+}
+
+async fn shake(
+    gate: &Gate,
+    tls: &TlsAcceptor,
+    stream: TcpStream,
+) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>> {
+    tokio::select! {
+        () = gate.stop.cancelled() => Err(io::ErrorKind::ConnectionAborted.into()),
+        shaken = tokio::time::timeout(gate.settings.connect_timeout, tls.accept(stream)) => shaken?,
+    }
+}
+
+/// Opens a listening socket.
+///
+/// # Errors
+/// The address is taken or not this machine's.
+pub(super) async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}

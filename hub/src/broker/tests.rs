@@ -1,0 +1,1 @@
+//! Faults that can only be made from inside.
