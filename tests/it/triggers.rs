@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use chrono::{DateTime, Utc};
@@ -120,13 +119,116 @@ fn time(seconds: &Value) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(seconds.as_i64()?, 0)
 }
 
+/// How ours and the original read a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// Both take it, mean the same and write it in the same text again, but for the upper case that the original loses.
+    Same,
+    /// The original lowers zone names, and then knows none but those that are lower case (here: none).
+    OriginalLowersTheZone,
+    /// Units and numbers that only ours takes.
+    OursIsKinder,
+    /// The original drops or guesses at a part of the text without a word.
+    OriginalGuesses,
+    /// The original makes it a run every second.
+    OriginalRunsEverySecond,
+    /// Neither takes it.
+    Refused,
+}
+
+#[test]
+fn texts_mean_what_they_mean_to_the_original() {
+    use Reading::*;
+    let table = [
+        ("interval 1 week 2 day 3 hr 5 min 15 sec", Same),
+        ("cron 9-17 hr 20,40 min mon-fri weekday", Same),
+        ("cron 9-17 hr 20,40 min mon-fri weekday Australia/Adelaide z", OriginalLowersTheZone),
+        ("10 min Europe/Berlin z", OriginalLowersTheZone),
+        ("5", Same),
+        ("5 min", Same),
+        ("interval 5", Same),
+        ("1 hr 30", Same),
+        ("2 weeks 1 days 4 hours 3 minutes 20 seconds", Same),
+        ("INTERVAL 5 MIN", Same),
+        ("15 sec 1 hr", Same),
+        ("10 min 2030-01-01 end", Same),
+        ("10 min 2030-01-01 12:00:00 end", Same),
+        ("10 min 2030-01-01 12:00:00+10:30 end_date", Same),
+        ("10 min 2030-01-01T12:00:00Z end", OursIsKinder), // the original lowers it
+        ("cron 30", Same),
+        ("cron 3 hr 30", Same),
+        ("cron */5 min", Same),
+        ("cron * hr 5-50/5 min 0,30 sec", Same),
+        ("cron 2nd fri day 9 hr", Same),
+        ("cron 1st mon, last fri day 9 hr", Same),
+        ("cron last day", Same),
+        ("cron LAST Sun day 4 hr", Same),
+        ("cron jan-mar month mon weekday 8 hour", Same),
+        ("cron 2030 year 6 month 1 day", Same),
+        ("cron 1-10 week 0 day_of_week 6 hour 30 minute", Same),
+        ("cron 3 hr 2030-01-01 end", Same),
+        ("1 hour", OursIsKinder),
+        ("10 mins", OursIsKinder),
+        ("0.5 hr", OursIsKinder),
+        ("10 min 0 jitter", OursIsKinder),
+        ("cron 9 hours 30 mins", OursIsKinder),
+        ("cron 3 hr 2030-01-01 12:00 end", OursIsKinder),
+        ("min 5", OriginalGuesses),
+        ("5 min 10 min", OriginalGuesses),
+        ("5 min hr", OriginalGuesses),
+        ("cron 3 hr 4 hour", OriginalGuesses),
+        ("cron mon-fri/2 weekday", OriginalGuesses),
+        ("cron mon-4 weekday", OriginalGuesses),
+        ("cron lastly day", OriginalGuesses),
+        ("1 hr -5 min", OriginalGuesses),
+        ("cron 30 day 2 month", OriginalGuesses),
+        ("0 min", OriginalRunsEverySecond),
+        ("interval", OriginalRunsEverySecond),
+        ("cron", OriginalRunsEverySecond),
+        ("", Refused),
+        ("soon", Refused),
+        ("5 fortnights", Refused),
+        ("1 2 hr", Refused),
+        ("cron 25 hr", Refused),
+        ("cron 17-9 hr", Refused),
+        ("cron */60 min", Refused),
+        ("cron january month", Refused),
+        ("cron 6th fri day", Refused),
+        ("10 min somewhere z", Refused),
+        ("10 min tomorrow end", Refused),
+    ];
+    let lines: Vec<String> = table.iter().map(|(text, _)| Value::from(*text).to_string()).collect();
+    let answers = oracle(&["texts"], &(lines.join("\n") + "\n"));
+    assert_eq!(answers.lines().count(), table.len());
+    for ((text, wanted), answer) in table.into_iter().zip(answers.lines()) {
+        let answer: Value = serde_json::from_str(answer).expect("JSON from the oracle");
+        let (theirs, their_text) = (&answer[0], answer[1].as_str().expect("a text"));
+        let ours = text.parse::<Trigger>().ok();
+        let reading = match (&ours, theirs.is_null()) {
+            (None, true) => Refused,
+            (None, false) if matches!(text, "0 min" | "interval" | "cron") => {
+                OriginalRunsEverySecond
+            }
+            (None, false) => OriginalGuesses,
+            (Some(ours), true) if ours.zone().is_some() => OriginalLowersTheZone,
+            (Some(_), true) => OursIsKinder,
+            (Some(ours), false) => {
+                let written = ours.to_json().to_string().to_lowercase();
+                assert_eq!(written.parse::<Value>().expect("JSON"), *theirs, "{text}");
+                assert_eq!(ours.to_string().to_lowercase(), their_text, "{text}");
+                assert_eq!(Trigger::from_json(theirs).as_ref(), Ok(ours), "{text}");
+                Same
+            }
+        };
+        assert_eq!(reading, wanted, "{text}: ours {ours:?}, the original's {theirs}");
+    }
+}
+
 /// Runs the oracle and returns what it writes.
 fn oracle(arguments: &[&str], input: &str) -> String {
-    let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let python = std::env::var_os("FLETCHCK_TEST_PYTHON")
-        .map_or(tests.join(".venv/bin/python"), PathBuf::from);
+    let python = fletchck_tests::original::python();
     let mut child = Command::new(&python)
-        .arg(tests.join("oracle/triggers.py"))
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/oracle/triggers.py"))
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -9,6 +9,7 @@ that in text again: [trigger or null, text].
 """
 
 import json
+import logging
 import random
 import sys
 from datetime import datetime, timedelta, timezone
@@ -191,6 +192,7 @@ def main():
     if sys.argv[1] == "texts":
         from fletchck.util import text2Trigger, trigger2Text
 
+        logging.disable(logging.CRITICAL)
         for line in sys.stdin:
             trigger = text2Trigger(json.loads(line))
             print(json.dumps([trigger, trigger2Text(trigger)]))

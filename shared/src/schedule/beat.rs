@@ -186,10 +186,8 @@ impl Beat {
             }
             let widest = self.widest_jitter().min(spacing / 10).max(TimeDelta::zero());
             let share = sample.clamp(0.0, 1.0) * 2.0 - 1.0;
-            point
-                + TimeDelta::microseconds(
-                    (widest.num_milliseconds() as f64 * 1000.0 * share) as i64,
-                )
+            let off = widest.num_milliseconds() as f64 * 1000.0 * share;
+            point + TimeDelta::microseconds(off.round() as i64)
         });
     }
 
@@ -199,5 +197,172 @@ impl Beat {
 
     fn has_ended(&self, now: DateTime<Utc>) -> bool {
         self.trigger.end(self.zone).is_some_and(|end| end < now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().expect(text)
+    }
+
+    fn start(text: &str, now: &str, mark: Option<&str>) -> Beat {
+        let trigger = Arc::new(text.parse::<Trigger>().expect(text));
+        Beat::start(trigger, Tz::UTC, at(now), mark.map(at), 0.5)
+    }
+
+    #[test]
+    fn a_start_finds_its_first_run() {
+        let table = [
+            ("without a history", "3 hr", None, Some("2026-11-23T10:00:01Z")),
+            (
+                "still on its grid",
+                "3 hr",
+                Some("2026-11-23T08:30:00Z"),
+                Some("2026-11-23T11:30:00Z"),
+            ),
+            ("one missed", "3 hr", Some("2026-11-23T06:30:00Z"), Some("2026-11-23T10:00:01Z")),
+            ("many missed", "3 hr", Some("2020-01-01T00:30:00Z"), Some("2026-11-23T10:00:01Z")),
+            (
+                "ran early for its point",
+                "10 min",
+                Some("2026-11-23T10:00:04Z"),
+                Some("2026-11-23T10:10:04Z"),
+            ),
+            (
+                "marked by a clock ahead",
+                "3 hr",
+                Some("2099-01-01T01:30:00Z"),
+                Some("2026-11-23T10:30:00Z"),
+            ),
+            ("ended", "3 hr 2026-11-23 end", Some("2026-11-22T23:00:00Z"), None),
+            ("cron without a history", "cron 3 hr", None, Some("2026-11-24T03:00:00Z")),
+            (
+                "cron on time",
+                "cron 3 hr",
+                Some("2026-11-23T03:00:00Z"),
+                Some("2026-11-24T03:00:00Z"),
+            ),
+            (
+                "cron missed",
+                "cron 3 hr",
+                Some("2026-11-22T03:00:00Z"),
+                Some("2026-11-23T10:00:01Z"),
+            ),
+            (
+                "cron marked by a clock ahead",
+                "cron 3 hr",
+                Some("2099-01-01T03:00:00Z"),
+                Some("2026-11-24T03:00:00Z"),
+            ),
+            ("cron over", "cron 2025 year", None, None),
+        ];
+        for (what, trigger, mark, due) in table {
+            let beat = start(trigger, "2026-11-23T10:00:00Z", mark);
+            assert_eq!(beat.due(), due.map(at), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_late_run_is_followed_by_the_next_point_unless_that_is_near() {
+        let mut beat = start("3 hr", "2026-11-23T10:00:00Z", Some("2026-11-22T23:00:00Z"));
+        beat.fired(at("2026-11-23T10:00:01Z"), 0.5);
+        assert_eq!(
+            (beat.mark(), beat.due()),
+            (at("2026-11-23T08:00:00Z"), Some(at("2026-11-23T11:00:00Z")))
+        );
+
+        let mut beat = start("3 hr", "2026-11-23T10:59:53Z", Some("2026-11-22T23:00:00Z"));
+        beat.fired(at("2026-11-23T10:59:54Z"), 0.5);
+        assert_eq!(
+            (beat.mark(), beat.due()),
+            (at("2026-11-23T11:00:00Z"), Some(at("2026-11-23T14:00:00Z")))
+        );
+
+        let mut beat = start("cron */10 min", "2026-11-23T10:00:00Z", None);
+        beat.fired(at("2026-11-23T13:34:56Z"), 0.5);
+        assert_eq!(beat.due(), Some(at("2026-11-23T13:40:00Z")));
+    }
+
+    #[test]
+    fn points_close_to_each_other_are_both_run() {
+        let mut beat = start("cron 0 min 0,1 sec", "2026-11-23T10:30:00Z", None);
+        beat.fired(at("2026-11-23T11:00:00.100Z"), 1.0);
+        assert_eq!(beat.due(), Some(at("2026-11-23T11:00:01.090Z")));
+    }
+
+    #[test]
+    fn a_clock_put_back_moves_intervals_and_repeats_points_only_if_silence_would_be_long() {
+        let hour = TimeDelta::hours(1);
+        let mut beat = start("10 min", "2026-11-23T10:00:00Z", None);
+        beat.fired(at("2026-11-23T10:00:01Z"), 0.5);
+        beat.clock_put_back(at("2026-11-23T09:05:00Z"), hour, 0.5);
+        assert_eq!(beat.due(), Some(at("2026-11-23T09:10:01Z")));
+
+        let mut beat = start("cron */10 min", "2026-11-23T10:55:00Z", None);
+        beat.fired(at("2026-11-23T11:00:00Z"), 0.5);
+        beat.clock_put_back(at("2026-11-23T10:05:00Z"), hour, 0.5);
+        assert_eq!(beat.due(), Some(at("2026-11-23T10:10:00Z")));
+
+        let mut beat = start("cron 3 hr", "2026-11-23T02:00:00Z", None);
+        beat.fired(at("2026-11-23T03:00:00Z"), 0.5);
+        beat.clock_put_back(at("2026-11-23T02:30:00Z"), hour, 0.5);
+        assert_eq!(beat.due(), Some(at("2026-11-24T03:00:00Z")), "not a second time today");
+    }
+
+    #[test]
+    fn jitter_has_its_limits() {
+        for (trigger, widest) in [
+            ("10 sec", 1_000),
+            ("10 min", 5_000),
+            ("10 min 30 jitter", 30_000),
+            ("10 min 0 jitter", 0),
+            ("1 min 3600 jitter", 6_000),
+        ] {
+            let mut beat = start(trigger, "2026-11-23T10:00:00Z", None);
+            for sample in [0.0, 1.0, 7.0, f64::NAN] {
+                let point = beat.point().expect("a point");
+                beat.fired(point, sample);
+                let off = beat.due().expect("due") - beat.point().expect("a point");
+                let share = if sample.is_nan() { 0 } else { 1 };
+                assert_eq!(off.num_milliseconds().abs(), widest * share, "{trigger} {sample}");
+            }
+        }
+    }
+
+    proptest! {
+        /// Whatever the samples and small delays, run n lies at its point, runs keep their order and distance, and a
+        /// restart in between changes no point.
+        #[test]
+        fn runs_keep_to_their_grid(
+            seconds in 1i64..100_000,
+            runs in prop::collection::vec((0.0..1.0, 0.0..0.05, prop::bool::ANY), 1..50),
+        ) {
+            let begin = at("2026-11-23T10:00:00Z");
+            let trigger: Arc<Trigger> = Arc::new(format!("{seconds} sec").parse().expect("an interval"));
+            let period = TimeDelta::seconds(seconds);
+            let mut beat = Beat::start(trigger.clone(), Tz::UTC, begin, None, 0.5);
+            let mut before: Option<DateTime<Utc>> = None;
+            for (run, (sample, delay, restart)) in runs.into_iter().enumerate() {
+                let point = begin + FIRST_RUN_DELAY + period * run as i32;
+                prop_assert_eq!(beat.point(), Some(point));
+                let due = beat.due().expect("due");
+                prop_assert!((due - point).abs() <= DEFAULT_JITTER.min(period / 10));
+                let now = due + TimeDelta::milliseconds((delay * seconds as f64 * 1000.0) as i64);
+                if let Some(before) = before {
+                    prop_assert!(now - before >= period * 3 / 4);
+                }
+                before = Some(now);
+                beat.fired(now, sample);
+                prop_assert_eq!(beat.mark(), point);
+                if restart {
+                    beat = Beat::start(trigger.clone(), Tz::UTC, now, Some(beat.mark()), sample);
+                }
+            }
+        }
     }
 }

@@ -237,3 +237,79 @@ fn never(given: &[Option<String>; 8]) -> TriggerError {
         fields.filter_map(|(kind, text)| Some(format!("{} `{}`", kind.key, text.as_ref()?)));
     TriggerError::Never { fields: fields.collect::<Vec<_>>().join(", ") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Schedule, Trigger};
+    use super::*;
+
+    fn next(text: &str, zone: Tz, after: &str) -> Option<String> {
+        let trigger: Trigger = text.parse().expect(text);
+        let Schedule::Cron(cron) = trigger.schedule() else { panic!("{text} is no cron trigger") };
+        let next = cron.next_after(after.parse().expect(after), zone)?;
+        Some(next.with_timezone(&zone).format("%a %F %T %Z").to_string())
+    }
+
+    #[test]
+    fn fields_select_as_in_apscheduler() {
+        let after = "2026-11-23T10:00:00Z"; // a Monday
+        let table = [
+            ("cron 10 hr 0 min", "Tue 2026-11-24 10:00:00 UTC"),
+            ("cron 9-17 hr 20,40 min mon-fri weekday", "Mon 2026-11-23 10:20:00 UTC"),
+            ("cron 0 weekday", "Mon 2026-11-30 00:00:00 UTC"),
+            ("cron 2nd fri day", "Fri 2026-12-11 00:00:00 UTC"),
+            ("cron 5th mon day", "Mon 2026-11-30 00:00:00 UTC"),
+            ("cron last fri,last day 6 hr", "Fri 2026-11-27 06:00:00 UTC"),
+            ("cron last day", "Mon 2026-11-30 00:00:00 UTC"),
+            ("cron 53 week", "Mon 2026-12-28 00:00:00 UTC"),
+            ("cron 29 day 2 month mon weekday", "Mon 2044-02-29 00:00:00 UTC"),
+            ("cron 15 sec", "Mon 2026-11-23 10:00:15 UTC"),
+            ("cron 2026-2030/2 year", "Sat 2028-01-01 00:00:00 UTC"),
+            ("cron 3 hr 2027-05-05 start", "Wed 2027-05-05 03:00:00 UTC"),
+        ];
+        for (text, wanted) in table {
+            assert_eq!(next(text, Tz::UTC, after).as_deref(), Some(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn ends_are_inclusive_and_past_years_are_over() {
+        let after = "2026-11-23T10:00:00Z";
+        assert_eq!(
+            next("cron 11 hr 2026-11-23 11:00:00 end", Tz::UTC, after).as_deref(),
+            Some("Mon 2026-11-23 11:00:00 UTC")
+        );
+        assert_eq!(next("cron 11 hr 2026-11-23 10:59:59 end", Tz::UTC, after), None);
+        assert_eq!(next("cron 2025 year", Tz::UTC, after), None);
+    }
+
+    #[test]
+    fn gaps_fire_late_and_folds_twice() {
+        let berlin = chrono_tz::Europe::Berlin;
+        let fire = |after| next("cron 2 hr 30 min", berlin, after).expect("fires");
+        assert_eq!(fire("2026-03-28T12:00:00Z"), "Sun 2026-03-29 03:30:00 CEST");
+        assert_eq!(fire("2026-10-24T12:00:00Z"), "Sun 2026-10-25 02:30:00 CEST");
+        assert_eq!(fire("2026-10-25T00:30:00Z"), "Sun 2026-10-25 02:30:00 CET");
+        assert_eq!(fire("2026-10-25T01:30:00Z"), "Mon 2026-10-26 02:30:00 CET");
+    }
+
+    #[test]
+    fn the_first_of_a_month_after_a_change_of_offset_is_not_skipped() {
+        // APScheduler 3 answers 1 May: going on from March it lands at 01:00 on 1 April.
+        let fire = next("cron 1 day", chrono_tz::Europe::Berlin, "2026-03-10T00:00:00Z");
+        assert_eq!(fire.as_deref(), Some("Wed 2026-04-01 00:00:00 CEST"));
+    }
+
+    #[test]
+    fn what_never_fires_is_refused() {
+        for text in [
+            "cron 30 day 2 month",
+            "cron 2nd mon day tue weekday",
+            "cron 1 week 6 month",
+            "cron 2027 year 53 week 6 month",
+        ] {
+            let fault = text.parse::<Trigger>().expect_err(text).to_string();
+            assert!(fault.starts_with("this trigger never fires: no date has "), "{fault}");
+        }
+    }
+}

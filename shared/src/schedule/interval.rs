@@ -64,3 +64,45 @@ impl Interval {
         (end.is_none_or(|end| next <= end)).then_some(next)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().expect(text)
+    }
+
+    #[test]
+    fn the_grid_reaches_both_ways_from_its_anchor() {
+        let interval = Interval::new(90.0).expect("an interval");
+        let anchor = at("2026-11-23T10:00:00Z");
+        for (after, next) in [
+            ("2026-11-23T10:00:00Z", "2026-11-23T10:01:30Z"),
+            ("2026-11-23T09:59:59.9999Z", "2026-11-23T10:00:00Z"),
+            ("2026-11-23T10:00:00.0001Z", "2026-11-23T10:01:30Z"),
+            ("2026-11-23T09:57:00Z", "2026-11-23T09:58:30Z"),
+            ("2026-11-23T09:56:59.9999Z", "2026-11-23T09:57:00Z"),
+            ("2027-11-23T10:00:01Z", "2027-11-23T10:01:30Z"),
+        ] {
+            assert_eq!(interval.next_after(at(after), anchor, Tz::UTC), Some(at(next)), "{after}");
+        }
+    }
+
+    #[test]
+    fn lengths_that_make_no_sense_are_refused() {
+        assert_eq!(Interval::new(0.0), Err(TriggerError::ZeroInterval));
+        assert_eq!(Interval::new(0.9), Err(TriggerError::ShortInterval));
+        assert_eq!(Interval::new(1e18), Err(TriggerError::LongInterval));
+        assert_eq!(Interval::new(f64::INFINITY), Err(TriggerError::LongInterval));
+    }
+
+    #[test]
+    fn the_far_end_of_time_is_an_end() {
+        let interval = Interval::new(3600.0).expect("an interval");
+        assert_eq!(
+            interval.next_after(DateTime::<Utc>::MAX_UTC, at("2026-11-23T10:00:00Z"), Tz::UTC),
+            None
+        );
+    }
+}

@@ -180,3 +180,94 @@ fn present<'a>(given: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
 fn wrong(key: &str, found: &Value, wanted: &'static str) -> TriggerError {
     TriggerError::Value { key: key.into(), found: found.to_string(), wanted }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn both_kinds_are_read_and_written_back_as_they_were() {
+        for value in [
+            json!({"interval": {"weeks": 1, "days": 2, "hours": 3, "minutes": 5, "seconds": 15}}),
+            json!({"interval": {"seconds": "90", "minutes": 1.5, "hours": null}}),
+            json!({"interval": {"minutes": 5, "start_date": "2026-01-01", "end_date": "2027-01-01 12:00:00", "timezone": "utc"}}),
+            json!({"cron": {"minute": "5,25,45", "hour": "5-20", "timezone": "Australia/Adelaide", "jitter": 0}}),
+            json!({"cron": {"day": 1, "hour": "1", "end_date": "2027-01-01T12:00:00+10:30"}}),
+        ] {
+            let trigger =
+                Trigger::from_json(&value).unwrap_or_else(|fault| panic!("{value}: {fault}"));
+            assert_eq!(trigger.to_json().to_string(), value.to_string());
+            assert_eq!(serde_json::to_string(&trigger).expect("JSON"), value.to_string());
+            assert_eq!(serde_json::from_value::<Trigger>(value).expect("the same"), trigger);
+        }
+    }
+
+    #[test]
+    fn faults_name_the_key_and_what_would_be_right() {
+        let table = [
+            (json!(5), "a trigger is {\"interval\": {...}} or {\"cron\": {...}}, but here is 5"),
+            (
+                json!({"every": {}}),
+                "a trigger is {\"interval\": {...}} or {\"cron\": {...}}, but here is {\"every\":{}}",
+            ),
+            (
+                json!({"interval": {}}),
+                "the interval is zero, write for example `5 min` (the shortest is `1 sec`)",
+            ),
+            (
+                json!({"interval": {"minutes": -5}}),
+                "`minutes` is -5, write a number that is not negative, such as `5`",
+            ),
+            (
+                json!({"interval": {"minutes": true}}),
+                "`minutes` is true, write a number that is not negative, such as `5`",
+            ),
+            (
+                json!({"interval": {"minute": 5}}),
+                "unknown key `minute` in `interval`, it can have weeks, days, hours, minutes, seconds, start_date, end_date, timezone, jitter",
+            ),
+            (
+                json!({"interval": {"minutes": 5, "timezone": 9}}),
+                "`timezone` is 9, write a name such as `Australia/Adelaide`",
+            ),
+            (
+                json!({"interval": {"minutes": 5, "end_date": 2027}}),
+                "`end_date` is 2027, write a date such as `\"2027-12-31\"`",
+            ),
+            (
+                json!({"interval": {"minutes": 5, "jitter": 1e9}}),
+                "`jitter` is 1000000000, write seconds from 0 to 86400",
+            ),
+            (json!({"cron": {}}), "the trigger is empty, write for example `5 min` or `cron 3 hr`"),
+            (
+                json!({"cron": {"timezone": "UTC"}}),
+                "the trigger is empty, write for example `5 min` or `cron 3 hr`",
+            ),
+            (
+                json!({"cron": {"hour": 2.5}}),
+                "`hour` is 2.5, write a number such as `5` or a text such as `\"1-5\"`",
+            ),
+            (
+                json!({"cron": {"hour": 24}}),
+                "hour `24`: 24 is out of range, this field goes from 0 to 23",
+            ),
+        ];
+        for (value, wanted) in table {
+            assert_eq!(Trigger::from_json(&value).expect_err("a fault").to_string(), wanted);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_in_any_field_makes_it_panic(key in 0usize..12, text in "\\PC{0,12}") {
+            let name = Kind::Cron.keys()[key].name;
+            if let Ok(trigger) = Trigger::from_json(&json!({"cron": {name: text, "second": "0"}})) {
+                let after = "2026-11-23T10:00:00Z".parse().expect("a time");
+                let _next = trigger.next_after(after, after, Tz::UTC);
+            }
+        }
+    }
+}
