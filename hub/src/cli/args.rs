@@ -1,0 +1,204 @@
+//! Flags and subcommands.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use clap::{
+    CommandFactory, Parser, Subcommand, ValueEnum, builder::BoolishValueParser, error::ErrorKind,
+};
+use clap_complete::Shell;
+use fletchck_shared::{AgentId, CheckName};
+
+/// Name of a configuration file where none is given, as the original's.
+pub const FILE: &str = "fletchck.conf";
+
+/// Folder that a site is made in where there is none yet.
+pub const FOLDER: &str = "site";
+
+/// What the process was asked to do.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "fletchck", version, about, long_about = None, max_term_width = 100)]
+pub struct Args {
+    /// Configuration file, or the folder it lies in [default: fletchck.conf, else site/fletchck.conf]
+    #[arg(long, short, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Port of the pages, instead of the one in the configuration
+    #[arg(long, global = true, value_name = "PORT")]
+    pub port: Option<u16>,
+
+    /// Whether to show pages, if the configuration has any
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_value_t = true, default_missing_value = "true", value_parser = BoolishValueParser::new(),
+          action = clap::ArgAction::Set, global = true)]
+    pub webui: bool,
+
+    /// Make a new site first, as the subcommand does
+    #[arg(long)]
+    pub init: bool,
+
+    /// Merge a JSON or CSV file into the configuration first, as the subcommand does
+    #[arg(long, value_name = "FILE")]
+    pub merge: Option<PathBuf>,
+
+    /// What to do [default: run]
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// A subcommand.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Run the site
+    Run,
+    /// Make a new site: configuration, certificate, admin password
+    Init {
+        /// What the site is for
+        #[arg(long, value_enum, default_value_t = Profile::Standalone)]
+        profile: Profile,
+        /// Replace a site that is there already, without asking
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Tell everything that is wrong with a configuration; exits with 1 if a part of it cannot run
+    CheckConfig {
+        /// The configuration, instead of the one of --config
+        file: Option<PathBuf>,
+    },
+    /// Run one check once, now, and show what it saw; exits with 1 if it fails
+    Check {
+        /// Its name
+        name: CheckName,
+    },
+    /// List the checks and their states
+    List,
+    /// Merge settings, actions and checks of a JSON or CSV file into the configuration
+    Merge {
+        /// The file; it is taken for CSV if its name ends in `csv`
+        file: PathBuf,
+    },
+    /// Print the site in the original's format, with the states of its checks
+    Export,
+    /// Set the password of a user of the pages, read from the terminal or from standard input
+    Passwd {
+        /// The user; a new one is made
+        #[arg(default_value = "admin")]
+        user: String,
+    },
+    /// Let an agent report to this hub: makes its user and a configuration file to run it with
+    AddAgent {
+        /// Its id: letters, digits, `.`, `_` and `-`
+        name: AgentId,
+        /// Host name or address of this hub, as the agent reaches it [default: this machine's address]
+        #[arg(long, value_name = "HOST")]
+        address: Option<String>,
+        /// File to write, or `-` for standard output [default: NAME.conf]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Give an agent that is known already a new password, and write over its file
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Print a script that completes these commands in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// What a new site is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Profile {
+    /// Watches this machine, shows pages, and hears agents
+    Standalone,
+    /// Watches this machine and reports to a hub; `add-agent` on the hub makes a better one
+    Agent,
+    /// Shows pages and hears agents, reachable from other machines
+    Hub,
+}
+
+impl Args {
+    /// Reads a command line. The original's flags may have one dash as well as two, as its own parser allows.
+    ///
+    /// # Errors
+    /// What clap tells, help and version included; [`clap::Error::exit`] prints it.
+    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let args = Self::try_parse_from(args.into_iter().map(two_dashes))?;
+        if (args.init || args.merge.is_some()) && !matches!(args.command, None | Some(Command::Run))
+        {
+            let wrong =
+                "`--init` and `--merge` go before running the site, not before another command";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, wrong));
+        }
+        Ok(args)
+    }
+
+    /// The configuration file that is meant, whether or not it is there.
+    pub fn file(&self) -> PathBuf {
+        match &self.config {
+            Some(path) if path.is_dir() => path.join(FILE),
+            Some(path) => path.clone(),
+            None if Path::new(FILE).exists() => FILE.into(),
+            None => Path::new(FOLDER).join(FILE),
+        }
+    }
+
+    /// The file that a new site gets: that of `--config`, or one in the current folder, as the original does it.
+    pub fn new_file(&self) -> PathBuf {
+        match &self.config {
+            Some(_) => self.file(),
+            None => FILE.into(),
+        }
+    }
+}
+
+fn two_dashes(arg: OsString) -> OsString {
+    const FLAGS: [&str; 5] = ["-init", "-config", "-port", "-merge", "-webui"];
+    match arg.to_str() {
+        Some(text) if FLAGS.contains(&text.split('=').next().unwrap_or_default()) => {
+            format!("-{text}").into()
+        }
+        _ => arg,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(line: &str) -> Args {
+        Args::read(line.split_whitespace().map(OsString::from)).expect(line)
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_originals_flags_are_understood() {
+        let all = args("fletchck --init --config=a.conf --port 8000 --merge b.csv --webui=false");
+        assert!(all.init && !all.webui);
+        assert_eq!(all.port, Some(8000));
+        assert_eq!(all.merge.as_deref(), Some(Path::new("b.csv")));
+        assert_eq!(all.new_file(), Path::new("a.conf"));
+        assert!(args("fletchck -init -config a.conf").init);
+        assert!(args("fletchck").webui && args("fletchck --webui").webui);
+        assert!(!args("fletchck -webui=f run").webui);
+    }
+
+    #[test]
+    fn subcommands_take_the_configuration_before_or_after() {
+        for line in ["fletchck -c x.conf list", "fletchck list --config x.conf"] {
+            assert_eq!(args(line).file(), Path::new("x.conf"), "{line}");
+        }
+        assert!(
+            matches!(args("fletchck passwd").command, Some(Command::Passwd { user }) if user == "admin")
+        );
+        for wrong in ["fletchck add-agent a/b", "fletchck --init list", "fletchck frobnicate"] {
+            assert!(Args::read(wrong.split(' ').map(OsString::from)).is_err(), "{wrong}");
+        }
+    }
+}

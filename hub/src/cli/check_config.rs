@@ -1,0 +1,39 @@
+//! `fletchck check-config FILE`.
+
+use std::{path::Path, process::ExitCode};
+
+use anyhow::Result;
+use fletchck_agent::config::{Loaded, load};
+use fletchck_shared::config::Severity;
+
+/// Prints everything that is wrong with a configuration, a fault a line. Exits with 1 if a part of it cannot run.
+///
+/// # Errors
+/// The file is no configuration at all.
+pub fn check_config(path: &Path) -> Result<ExitCode> {
+    let loaded = load(path)?;
+    for fault in &loaded.faults {
+        println!("{fault}");
+    }
+    println!("{}: {}", path.display(), summary(&loaded));
+    Ok(if loaded.sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn summary(loaded: &Loaded) -> String {
+    let count = |severity| loaded.faults.iter().filter(|f| f.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let checks = plural(loaded.site.checks.len(), "check runs", "checks run");
+    match (errors, warnings) {
+        (0, 0) => format!("no faults; {checks}"),
+        (0, _) => format!("{}; {checks}", plural(warnings, "warning", "warnings")),
+        _ => format!(
+            "{} and {}; {checks}",
+            plural(errors, "error", "errors"),
+            plural(warnings, "warning", "warnings")
+        ),
+    }
+}
+
+fn plural(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
