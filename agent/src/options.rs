@@ -74,6 +74,11 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// The text of an option, if it is one. What is wrong with it is left to a later reading.
+    pub fn peek_text(&self, name: &'static str) -> Option<&'a str> {
+        self.value(name).and_then(Value::as_str)
+    }
+
     /// The text of an option that must be there and not be empty.
     pub fn required_text(&mut self, name: &'static str) -> Option<&'a str> {
         if self.value(name).is_none() {

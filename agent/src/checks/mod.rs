@@ -2,8 +2,10 @@
 
 pub mod cpu;
 pub mod disk;
+pub mod https;
 mod limit;
 pub mod memory;
+mod net;
 pub mod remote;
 pub mod sequence;
 #[cfg(test)]
@@ -20,7 +22,8 @@ use serde_json::{Map, Value};
 pub use crate::options::{Opt, OptionFault, Options};
 
 /// Every type of check.
-pub const KINDS: &[Kind] = &[cpu::KIND, disk::KIND, memory::KIND, remote::KIND, sequence::KIND];
+pub const KINDS: &[Kind] =
+    &[cpu::KIND, disk::KIND, https::KIND, memory::KIND, remote::KIND, sequence::KIND];
 
 /// Reads the options of a check and makes what runs from them. What is wrong is noted with the options.
 pub type Build = fn(&mut Options<'_>) -> Option<Plan>;

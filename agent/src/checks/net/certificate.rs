@@ -1,0 +1,67 @@
+//! What a server's certificate says of itself.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use chrono::{DateTime, Utc};
+use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
+
+/// What a server's certificate says of itself. Nothing of it is proven.
+#[derive(Clone, Debug)]
+pub(crate) struct Certificate {
+    /// Who signed it.
+    pub(crate) issuer: String,
+    /// Host names and addresses it is for.
+    pub(crate) names: Vec<String>,
+    /// Good from here on.
+    pub(crate) not_before: DateTime<Utc>,
+    /// Good until here.
+    pub(crate) not_after: DateTime<Utc>,
+    /// Whether its owner signed it.
+    pub(crate) self_signed: bool,
+    /// Whether it may sign others.
+    pub(crate) authority: bool,
+}
+
+impl Certificate {
+    /// Reads a certificate. `None` for bytes that are none, and for times beyond the calendar.
+    pub(crate) fn read(der: &[u8]) -> Option<Self> {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let validity = certificate.validity();
+        let at = |seconds| DateTime::from_timestamp(seconds, 0);
+        Some(Self {
+            issuer: plain(&certificate.issuer().to_string()),
+            names: names(&certificate),
+            not_before: at(validity.not_before.timestamp())?,
+            not_after: at(validity.not_after.timestamp())?,
+            self_signed: certificate.issuer().as_raw() == certificate.subject().as_raw(),
+            authority: certificate.is_ca(),
+        })
+    }
+
+    /// Whole days until it expires; negative once it has.
+    pub(crate) fn days_left(&self, now: DateTime<Utc>) -> i64 {
+        (self.not_after - now).num_seconds().div_euclid(86_400)
+    }
+}
+
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let name = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some(plain(name)),
+        GeneralName::IPAddress(bytes) => address(bytes).map(|address| address.to_string()),
+        _ => None,
+    };
+    extension.value.general_names.iter().filter_map(name).collect()
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    if let Ok(four) = <[u8; 4]>::try_from(bytes) {
+        return Some(Ipv4Addr::from(four).into());
+    }
+    <[u8; 16]>::try_from(bytes).ok().map(|six| Ipv6Addr::from(six).into())
+}
+
+/// A text that the other side chose, without control characters.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}

@@ -1,0 +1,55 @@
+//! What the checks of network services share: from a host name in the options to an encrypted stream, one file for
+//! each step. Every step can fail in plain words.
+
+mod certificate;
+mod connect;
+mod resolve;
+mod steps;
+mod target;
+mod tls;
+
+use std::io;
+
+pub(super) use certificate::Certificate;
+pub(super) use connect::connect;
+pub(super) use steps::Steps;
+pub(super) use target::Target;
+pub(super) use tls::{Clock, Trust, handshake};
+
+/// Why a network service could not be spoken to.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NetError {
+    /// There is no address for it.
+    #[error(transparent)]
+    Resolve(#[from] resolve::ResolveError),
+    /// No address takes connections.
+    #[error(transparent)]
+    Connect(#[from] connect::ConnectError),
+    /// It speaks no TLS, or its certificate is not good.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+}
+
+impl NetError {
+    /// Name of a failure that further tries cannot mend.
+    pub(super) fn soft_fail(&self) -> Option<&'static str> {
+        match self {
+            Self::Tls(error) if error.is_certificate() => Some("certificate"),
+            _ => None,
+        }
+    }
+}
+
+/// What an I/O error says, without its number.
+pub(super) fn io_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".into(),
+        io::ErrorKind::ConnectionReset => "connection reset by the other side".into(),
+        io::ErrorKind::UnexpectedEof => "connection closed by the other side".into(),
+        _ => {
+            let text = error.to_string();
+            let number = text.find(" (os error");
+            text[..number.unwrap_or(text.len())].to_lowercase()
+        }
+    }
+}
