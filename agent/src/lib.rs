@@ -10,8 +10,10 @@ pub mod config;
 pub mod delivery;
 pub mod engine;
 pub mod link;
+pub mod once;
 pub mod options;
 pub mod scheduler;
+pub mod service;
 pub mod store;
 pub mod turn;
 
@@ -25,4 +27,14 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     line
+}
+
+/// Makes ring the one provider of cryptography for every part of the process, those in libraries included.
+///
+/// # Errors
+/// Another provider was made so before; that is a fault of this program.
+pub fn install_crypto() -> Result<(), String> {
+    rustls::crypto::ring::default_provider().install_default().map_err(|_| {
+        "another provider of cryptography is installed already; please report this".into()
+    })
 }

@@ -28,10 +28,6 @@ impl Core {
                 self.hears_again();
                 Ok(())
             }
-            Request::PublishAll => {
-                self.publish_all();
-                Ok(())
-            }
             Request::Reload(site, faults) => {
                 self.reload(*site);
                 let views = self.entries.values().map(|entry| self.view(entry)).collect();

@@ -9,7 +9,8 @@ use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use fletchck_shared::{
-    ActionName, AgentId, CheckName, State, config::Fault, schedule::Trigger, wire::Info,
+    ActionName, AgentId, CheckName, State, config::Fault, schedule::Trigger, topic::Topic,
+    wire::Info,
 };
 use indexmap::IndexMap;
 use tokio::sync::broadcast;
@@ -42,6 +43,8 @@ pub struct CheckView {
     pub depends: Vec<CheckName>,
     /// Actions told of its transitions.
     pub actions: Vec<ActionName>,
+    /// Version 1 topic it is published to.
+    pub publish: Option<Topic>,
     /// The agent that runs it, where another one does.
     pub agent: Option<AgentId>,
     /// Whether it was added by itself when it was first heard of; such a check lies in the store, not in the file.

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use fletchck_shared::{CheckName, State, config::Site, state::Seen};
 use indexmap::{IndexMap, IndexSet};
 use tokio::sync::{mpsc, oneshot};
@@ -23,10 +24,14 @@ use crate::{
     turn::{Ended, Places},
 };
 
+/// Whom to answer, and what.
+type Answer = (oneshot::Sender<Result<(), Refused>>, Result<(), Refused>);
+
 /// What the engine holds. Only its own task touches it, so nothing here needs a lock.
 pub(super) struct Core {
     pub(super) site: Site,
     pub(super) identity: Identity,
+    pub(super) host_zone: Tz,
     pub(super) entries: IndexMap<CheckName, Entry>,
     pub(super) directory: Directory,
     pub(super) scheduler: Scheduler<CheckName>,
@@ -45,7 +50,7 @@ pub(super) struct Core {
     pub(super) removed: Vec<CheckName>,
     pub(super) batch: Batch,
     /// Answers to give once all this is stored.
-    pub(super) answers: Vec<(oneshot::Sender<Result<(), Refused>>, Result<(), Refused>)>,
+    pub(super) answers: Vec<Answer>,
     /// Whether the store refused the last batch.
     pub(super) unsaved: bool,
     pub(super) generation: u64,

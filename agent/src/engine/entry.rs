@@ -112,6 +112,7 @@ impl Entry {
             },
             depends: self.check.depends.clone(),
             actions: self.check.actions.clone(),
+            publish: self.check.publish.clone(),
             agent: self.remote.as_ref().and_then(|row| row.agent.clone()),
             added: self.added(),
             notice: self.notice.clone(),

@@ -59,8 +59,6 @@ pub enum Request {
     BrokerAway(String),
     /// The broker is back: silence counts from now on.
     BrokerBack,
-    /// Publish the current state of every check: the broker may have none of them.
-    PublishAll,
     /// Make this the configuration, with these faults shown; unchanged checks are not touched.
     Reload(Box<Site>, Vec<Fault>),
 }

@@ -69,6 +69,28 @@ pub struct Identity {
     pub clock: Clock,
 }
 
+impl Identity {
+    /// What a site's configuration says of it. Its id and its clock are not the configuration's.
+    pub fn of(site: &Site, agent: AgentId, host_zone: Tz, clock: Clock) -> Self {
+        let mqtt = site.mqtt.as_ref();
+        let broker = site.broker.is_some();
+        Self {
+            site: site.webui.as_ref().map_or_else(|| agent.to_string(), |web| web.name.clone()),
+            zone: site.timezone.unwrap_or(host_zone),
+            prefix: site.fleet.prefix.clone(),
+            publish: (broker || mqtt.is_some()).then(|| Publishing {
+                qos: mqtt.map_or(1, |mqtt| mqtt.qos),
+                retain: mqtt.is_none_or(|mqtt| mqtt.retain),
+                fleet: mqtt.is_none_or(|mqtt| mqtt.fleet),
+            }),
+            auto_add: mqtt.is_none_or(|mqtt| mqtt.auto_add),
+            hub: site.fleet.hub,
+            agent,
+            clock,
+        }
+    }
+}
+
 /// How states are published.
 #[derive(Clone, Debug)]
 pub struct Publishing {
@@ -90,17 +112,20 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts a site with what the store has kept of it. Faults are only shown.
+    /// Starts a site with what the store has kept of it, as this agent, on a machine in this zone, by this clock. Faults are
+    /// only shown.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn start(
         site: Site,
         faults: Vec<Fault>,
-        identity: Identity,
+        who: (AgentId, Tz, Clock),
         store: Store,
         stop: CancellationToken,
     ) -> Result<Self, StoreError> {
+        let (agent, host_zone, clock) = who;
+        let identity = Identity::of(&site, agent, host_zone, clock);
         let past = store.past().await?;
         let board = Arc::new(Board::default());
         let (handle, inbox) = Handle::new(board.clone(), INBOX);
@@ -111,6 +136,7 @@ impl Engine {
             delivery: Delivery::start(&site.actions, store.clone(), stop.clone()),
             site,
             identity,
+            host_zone,
             entries: Default::default(),
             directory: Default::default(),
             scheduler: Scheduler::with(move || clock(), rand::random::<f64>),

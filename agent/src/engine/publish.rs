@@ -38,17 +38,6 @@ impl Core {
         }
     }
 
-    /// Queues the current state of every check, for a broker that may have none of them.
-    pub(super) fn publish_all(&mut self) {
-        let names: Vec<_> = self.entries.keys().cloned().collect();
-        for name in names {
-            let ran = self.entries.get(&name).is_some_and(|entry| entry.state.last_check.is_some());
-            if ran {
-                self.publish(&name, false);
-            }
-        }
-    }
-
     /// Queues the clearing of a topic, so that nothing of what is gone stays with the broker.
     pub(super) fn clear(&mut self, topic: &str) {
         if self.identity.publish.is_none() {

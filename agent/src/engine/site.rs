@@ -9,6 +9,7 @@ use fletchck_shared::{
 use tracing::{error, info};
 
 use super::{
+    Identity,
     core::Core,
     entry::{Entry, Running},
 };
@@ -51,6 +52,14 @@ impl Core {
     /// Makes this the configuration. Checks that did not change keep their beat, their run and their state.
     pub(super) fn reload(&mut self, site: Site) {
         let before = std::mem::replace(&mut self.site, site);
+        let zone = self.identity.zone;
+        let who = Identity::of(
+            &self.site,
+            self.identity.agent.clone(),
+            self.host_zone,
+            self.identity.clock.clone(),
+        );
+        self.identity = who;
         if self.site.limits.probes != before.limits.probes {
             self.places = Places::new(self.site.limits.probes);
         }
@@ -76,7 +85,7 @@ impl Core {
             let is = self.site.checks.get(name).cloned();
             let same =
                 self.entries.get(name).is_some_and(|entry| Some(&entry.check) == is.as_ref());
-            if same && before.timezone == self.site.timezone {
+            if same && zone == self.identity.zone {
                 continue;
             }
             self.change(name);

@@ -90,8 +90,7 @@ impl Sleepers {
         let gone: Vec<Sleeper> = {
             let mut sessions = self.sessions.lock();
             let late = |_: &Arc<str>, sleeper: &mut Sleeper| {
-                sleeper.router.dead.is_cancelled()
-                    || sleeper.until <= now
+                sleeper.router.dead.is_cancelled() || sleeper.until <= now
             };
             sessions.extract_if(late).map(|(_, sleeper)| sleeper).collect()
         };

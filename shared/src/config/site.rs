@@ -45,7 +45,7 @@ pub struct Site {
 }
 
 /// The `agent` section: who this program is in a fleet.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Agent {
     /// Its id; `None`: made from the host name once, and kept in the store.
     pub id: Option<AgentId>,
@@ -54,7 +54,7 @@ pub struct Agent {
 }
 
 /// The `webui` section.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Web {
     /// Name shown at the top of every page (`name`, "Fletchck").
     pub name: String,
@@ -71,7 +71,7 @@ pub struct Web {
 }
 
 /// The `mqtt` section: the link to a broker. With a `broker` section and no `hostname`, the link is to that broker.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Mqtt {
     /// Broker's host name or address. `None`: the embedded broker if there is one, else localhost.
     pub hostname: Option<String>,
@@ -117,7 +117,7 @@ pub enum Protocol {
 }
 
 /// The `broker` section: the embedded broker.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Broker {
     /// Where it listens.
     pub listeners: Vec<Listener>,
@@ -128,7 +128,7 @@ pub struct Broker {
 }
 
 /// One address of the embedded broker: `{"listen": "0.0.0.0:8883", "tls": true, "cert": …, "key": …}`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Listener {
     /// Address and port; port 0: any free one.
     pub listen: SocketAddr,
@@ -141,7 +141,7 @@ pub struct Listener {
 }
 
 /// One user of the embedded broker. An agent's user name is its agent id, and it may speak on its own fleet topics.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BrokerUser {
     /// Argon2 hash (PHC string) of the password.
     pub password: Secret,
@@ -152,7 +152,7 @@ pub struct BrokerUser {
 }
 
 /// The `fleet` section: what a hub does with its agents.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Fleet {
     /// First level of the fleet topics.
     pub prefix: String,
@@ -165,7 +165,7 @@ pub struct Fleet {
 }
 
 /// The `limits` section: bounds on what runs at once.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
     /// Probes at once (`probes`, 256).
     pub probes: usize,

@@ -45,8 +45,11 @@ fn name(text: &str) -> CheckName {
     CheckName::try_from(text).expect("a name")
 }
 
+/// The site of a hub with this configuration and a broker.
 fn site(config: &Value) -> Site {
-    let (site, faults) = config::read(config, &Built, Tz::UTC);
+    let mut config = config.clone();
+    config["broker"] = json!({ "listeners": [{ "listen": "127.0.0.1:0" }] });
+    let (site, faults) = config::read(&config, &Built, Tz::UTC);
     assert!(faults.is_empty(), "{faults:?}");
     site
 }
@@ -70,20 +73,14 @@ impl Running {
         };
         let stop = CancellationToken::new();
         let clock = wall.clone();
-        let identity = Identity {
-            site: "test".into(),
-            agent: AgentId::try_from("hub-1").expect("an id"),
-            zone: Tz::UTC,
-            prefix: "fletchck".into(),
-            publish: Some(Publishing { qos: 1, retain: true, fleet: true }),
-            auto_add: true,
-            hub: true,
-            clock: Arc::new(move || clock.now()),
-        };
-        let engine =
-            Engine::start(site(&config), Vec::new(), identity, store.clone(), stop.clone())
-                .await
-                .expect("engine");
+        let who = (
+            AgentId::try_from("hub-1").expect("an id"),
+            Tz::UTC,
+            Arc::new(move || clock.now()) as Clock,
+        );
+        let engine = Engine::start(site(&config), Vec::new(), who, store.clone(), stop.clone())
+            .await
+            .expect("engine");
         Self { engine, store, stop, wall, folder }
     }
 

@@ -1,0 +1,92 @@
+//! `fletchck-agent`: runs checks and publishes them, without broker and pages.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use fletchck_agent::{
+    chain,
+    config::{self, Watch},
+    once,
+    service::{Service, log_to_stderr, raise_file_limit},
+};
+use fletchck_shared::CheckName;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+/// Runs the checks of one machine and publishes their state over MQTT.
+#[derive(Debug, Parser)]
+#[command(name = "fletchck-agent", version, about, max_term_width = 100)]
+struct Args {
+    /// Configuration file
+    #[arg(long, short, global = true, default_value = "fletchck.conf", value_name = "FILE")]
+    config: PathBuf,
+
+    /// What to do [default: run]
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the checks
+    Run,
+    /// Tell all that is wrong with the configuration; exit 1 if a part of it does not run
+    CheckConfig,
+    /// Run one check once: phases, log and verdict; exit 1 if it fails
+    Check {
+        /// Name of the check
+        name: CheckName,
+    },
+    /// List the checks and how they stood last
+    List,
+}
+
+// One thread is enough for the checks of one machine, and half the memory of two.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    if let Err(reason) = fletchck_agent::install_crypto() {
+        eprintln!("fletchck-agent: {reason}");
+        return ExitCode::FAILURE;
+    }
+    let done = match &args.command {
+        None | Some(Command::Run) => run(&args).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::CheckConfig) => once::check_config(&args.config),
+        Some(Command::Check { name }) => once::check(&args.config, name).await,
+        Some(Command::List) => once::list(&args.config),
+    };
+    done.unwrap_or_else(|reason| {
+        eprintln!("fletchck-agent: {}", chain(reason.as_ref()));
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(args: &Args) -> anyhow::Result<()> {
+    log_to_stderr();
+    raise_file_limit();
+    let loaded = config::load(&args.config)?;
+    let site = &loaded.site;
+    let hears = site.mqtt.as_ref().is_some_and(|mqtt| mqtt.base_topic.is_some());
+    if site.webui.is_some() || site.broker.is_some() || hears {
+        warn!(
+            "pages, a broker and `basetopic` need `fletchck`; this is `fletchck-agent`, which only runs checks"
+        );
+    }
+    let path = loaded.path.clone();
+    let mut watch = Watch::new(&path)?;
+    let mut service = Service::start(loaded, None).await?;
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    loop {
+        tokio::select! {
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+            _ = watch.changed() => match config::load(&path) {
+                Ok(loaded) => _ = service.reload(loaded).await,
+                Err(reason) => warn!("the configuration cannot be read, what ran before goes on: {}", chain(&reason)),
+            },
+        }
+    }
+    info!("stopping");
+    service.stop().await;
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! What this site says of itself at the beginning of a session with a broker.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use fletchck_shared::{AgentId, State, topic::Topic, wire::Message};
+
+use crate::{
+    engine::{Board, CheckView, Publishing},
+    link::{self, Greeting, Publication},
+};
+
+/// Says who this site is and how its checks stand.
+pub(super) struct Greeter {
+    pub(super) who: link::Identity,
+    pub(super) board: Arc<Board>,
+    pub(super) publishing: Publishing,
+}
+
+impl Greeting for Greeter {
+    fn birth(&self, connected: DateTime<Utc>, _session_present: bool) -> Vec<Publication> {
+        if self.publishing.fleet { self.who.birth(connected, Utc::now()) } else { Vec::new() }
+    }
+
+    fn states(&self, session_present: bool) -> Vec<Publication> {
+        // A broker that kept the session kept what was retained as well, and the outbox holds the rest.
+        if session_present {
+            return Vec::new();
+        }
+        let ran = |view: &Arc<CheckView>| view.state != State::default();
+        let views = self.board.checks().into_iter().filter(ran);
+        views.flat_map(|view| self.state(&view)).collect()
+    }
+}
+
+impl Greeter {
+    fn state(&self, view: &CheckView) -> Vec<Publication> {
+        let remote = view.kind == "remote";
+        let kind = view.sub_kind.as_deref().filter(|_| remote).unwrap_or(&view.kind);
+        let agent: &AgentId = &self.who.agent;
+        let payload = Message::write(Some(agent), &view.name, kind, &view.state, view.zone);
+        let publication = |topic: &Topic, qos, retain| Publication {
+            topic: topic.as_str().into(),
+            payload: payload.clone().into(),
+            qos,
+            retain,
+            connected: None,
+        };
+        let rules = &self.publishing;
+        let mut all = Vec::new();
+        // What the broker does not keep is news, and this is none.
+        if let Some(topic) = view.publish.as_ref().filter(|_| rules.retain) {
+            all.push(publication(topic, rules.qos, true));
+        }
+        if rules.fleet && !remote {
+            all.push(publication(&Topic::check(&self.who.prefix, agent, &view.name), 1, true));
+        }
+        all
+    }
+}

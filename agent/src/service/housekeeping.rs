@@ -1,0 +1,47 @@
+//! Jobs that keep the store small. They run by a cron scheduler that may lose a run; the next one does the work then.
+
+use std::{fmt, time::Duration};
+
+use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
+use tracing::{error, info, warn};
+
+use crate::{chain, store::Store};
+
+/// Every hour, at a minute when nobody else's jobs begin.
+const HOURLY: &str = "30 17 * * * *";
+
+/// The jobs, until dropped.
+pub(super) struct Housekeeping {
+    _scheduler: JobScheduler,
+}
+
+impl Housekeeping {
+    pub(super) async fn start(store: Store) -> Result<Self, JobSchedulerError> {
+        let scheduler = JobScheduler::new().await?;
+        scheduler.add(Job::new_async(HOURLY, move |_, _| Box::pin(trim(store.clone())))?).await?;
+        scheduler.start().await?;
+        Ok(Self { _scheduler: scheduler })
+    }
+}
+
+async fn trim(store: Store) {
+    // A moment for a commit that is under way, so that the two do not meet.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    match store.trim_outbox().await {
+        Ok(0) => {}
+        Ok(given_up) => {
+            warn!("{given_up} messages waited too long for the broker and are given up")
+        }
+        Err(reason) => error!(error = chain(&reason), "the outbox was not trimmed"),
+    }
+    match store.trim_transitions().await {
+        Ok(forgotten) => info!("{forgotten} old transitions forgotten"),
+        Err(reason) => error!(error = chain(&reason), "old transitions were not forgotten"),
+    }
+}
+
+impl fmt::Debug for Housekeeping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Housekeeping")
+    }
+}

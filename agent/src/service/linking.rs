@@ -1,0 +1,157 @@
+//! The link to a broker, started, replaced and stopped as the configuration says.
+
+use std::time::Duration;
+
+use fletchck_shared::{
+    AgentId,
+    config::{Mqtt, Site},
+    topic::TopicFilter,
+};
+use sha2::{Digest, Sha256};
+use tokio::{sync::mpsc, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use super::greeter::Greeter;
+use crate::{
+    chain,
+    config::Loaded,
+    engine::{Handle, Publishing, Request},
+    link::{self, Arrived, LinkState, Settings, Subscription},
+    store::Store,
+};
+
+/// Longest wait for a link to say farewell.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// The link, or none.
+pub(super) struct Linking {
+    agent: AgentId,
+    store: Store,
+    engine: Handle,
+    arrived: Option<mpsc::Sender<Arrived>>,
+    linked: Option<Linked>,
+}
+
+struct Linked {
+    /// What it was started with: another one, and it is started anew.
+    made_of: (Mqtt, String, bool),
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Linking {
+    pub(super) fn new(
+        agent: AgentId,
+        store: Store,
+        engine: Handle,
+        arrived: Option<mpsc::Sender<Arrived>>,
+    ) -> Self {
+        Self { agent, store, engine, arrived, linked: None }
+    }
+
+    /// Has the link that a configuration asks for.
+    pub(super) async fn keep_to(&mut self, loaded: &Loaded) {
+        let site = &loaded.site;
+        // With a broker of its own and no other named, a site is linked to itself, and not over a network.
+        let wanted =
+            site.mqtt.clone().filter(|mqtt| mqtt.hostname.is_some() || site.broker.is_none());
+        let wanted = wanted.map(|mqtt| (mqtt, site.fleet.prefix.clone(), site.fleet.hub));
+        if self.linked.as_ref().map(|linked| &linked.made_of) == wanted.as_ref() {
+            return;
+        }
+        if let Some(linked) = self.linked.take() {
+            linked.stop().await;
+        }
+        if let Some(made_of) = wanted {
+            match self.settings(&made_of.0, site) {
+                Ok(settings) => self.link(settings, made_of, loaded),
+                Err(reason) => error!(error = chain(&reason), "there is no link to the broker"),
+            }
+        }
+    }
+
+    fn settings(&self, mqtt: &Mqtt, site: &Site) -> Result<Settings, link::TlsError> {
+        let mut settings = Settings::new(mqtt, self.agent.as_str())?;
+        let hears = self.arrived.is_some();
+        let fleet = site.fleet.hub.then(|| TopicFilter::fleet(&site.fleet.prefix));
+        let filters = mqtt.base_topic.clone().into_iter().chain(fleet.into_iter().flatten());
+        settings.subscriptions = filters.filter(|_| hears).map(Subscription::new).collect();
+        if let Some(base) = settings.subscriptions.first_mut().filter(|_| mqtt.base_topic.is_some())
+        {
+            base.qos = mqtt.qos;
+        }
+        Ok(settings)
+    }
+
+    fn link(&mut self, mut settings: Settings, made_of: (Mqtt, String, bool), loaded: &Loaded) {
+        let (mqtt, prefix, hub) = &made_of;
+        let site = &loaded.site;
+        let who = link::Identity {
+            prefix: prefix.as_str().into(),
+            agent: self.agent.clone(),
+            hub: *hub,
+            labels: site.agent.labels.clone(),
+            config_hash: hash(loaded),
+            checks: u32::try_from(site.checks.len()).unwrap_or(u32::MAX),
+        };
+        if mqtt.fleet {
+            who.introduce(&mut settings);
+        }
+        let greeter = Greeter {
+            who,
+            board: self.engine.board().clone(),
+            publishing: Publishing { qos: mqtt.qos, retain: mqtt.retain, fleet: mqtt.fleet },
+        };
+        let stop = CancellationToken::new();
+        // Without a listener nothing is subscribed to, and nothing arrives.
+        let arrived = self.arrived.clone().unwrap_or_else(|| mpsc::channel(1).0);
+        let running =
+            link::spawn(settings, self.store.clone().into(), greeter, arrived, stop.clone());
+        tokio::spawn(tell_engine(running.state, self.engine.clone()));
+        self.linked = Some(Linked { made_of, stop, task: running.task });
+    }
+
+    pub(super) async fn stop(self) {
+        if let Some(linked) = self.linked {
+            linked.stop().await;
+        }
+    }
+}
+
+impl Linked {
+    async fn stop(self) {
+        self.stop.cancel();
+        if tokio::time::timeout(FAREWELL, self.task).await.is_err() {
+            error!("the link did not end in time");
+        }
+    }
+}
+
+/// Has the engine know whether silence means anything.
+async fn tell_engine(mut state: tokio::sync::watch::Receiver<LinkState>, engine: Handle) {
+    let mut away = false;
+    while state.changed().await.is_ok() {
+        let request = match &*state.borrow_and_update() {
+            LinkState::Down { why, .. } if !away => {
+                away = true;
+                Request::BrokerAway(format!("the broker is away: {why}"))
+            }
+            LinkState::Up { .. } => {
+                away = false;
+                Request::BrokerBack
+            }
+            LinkState::Connecting | LinkState::Down { .. } | LinkState::Stopped => continue,
+        };
+        if engine.ask(request).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Tells two configurations apart, without telling what is in them.
+fn hash(loaded: &Loaded) -> String {
+    let text = serde_json::to_vec(&loaded.document).unwrap_or_default();
+    let digest = Sha256::digest(text);
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,126 @@
+//! A running site, as far as agents and hubs have it in common: store, engine, link and housekeeping, put together from a
+//! configuration and kept to it when it changes.
+
+mod greeter;
+mod housekeeping;
+mod linking;
+mod start;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use chrono::Utc;
+use chrono_tz::Tz;
+use fletchck_shared::{AgentId, config::Site};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+pub use start::{log_to_stderr, raise_file_limit, store_path};
+
+use self::{housekeeping::Housekeeping, linking::Linking};
+use crate::{
+    config::{Loaded, host_zone},
+    engine::{Clock, Engine, Handle, Request},
+    link::Arrived,
+    store::Store,
+};
+
+/// A running site.
+pub struct Service {
+    /// Its id in the fleet.
+    pub agent: AgentId,
+    /// Zone of the machine.
+    pub host_zone: Tz,
+    /// The configuration that runs.
+    pub site: Site,
+    /// What survives the process.
+    pub store: Store,
+    engine: Engine,
+    engine_stop: CancellationToken,
+    link: Linking,
+    _housekeeping: Housekeeping,
+}
+
+impl Service {
+    /// Starts a site. What the link hears goes to `arrived`; without it nothing is subscribed to.
+    ///
+    /// # Errors
+    /// The store cannot be opened or read, or there is no id to be had.
+    pub async fn start(
+        loaded: Loaded,
+        arrived: Option<mpsc::Sender<Arrived>>,
+    ) -> anyhow::Result<Self> {
+        let path = store_path(&loaded.path);
+        let store = Store::open(&path)?;
+        let agent = start::agent_id(&loaded.site, &store).await?;
+        let host_zone = host_zone();
+        let clock: Clock = Arc::new(Utc::now);
+        for fault in &loaded.faults {
+            warn!("{fault}");
+        }
+        let engine_stop = CancellationToken::new();
+        let engine = Engine::start(
+            loaded.site.clone(),
+            loaded.faults.clone(),
+            (agent.clone(), host_zone, clock),
+            store.clone(),
+            engine_stop.clone(),
+        )
+        .await
+        .with_context(|| format!("reading {}", path.display()))?;
+        info!(agent = %agent, checks = loaded.site.checks.len(), "fletchck {} runs {}",
+            env!("CARGO_PKG_VERSION"), loaded.path.display());
+        let housekeeping = Housekeeping::start(store.clone()).await?;
+        let mut link = Linking::new(agent.clone(), store.clone(), engine.handle.clone(), arrived);
+        link.keep_to(&loaded).await;
+        Ok(Self {
+            agent,
+            host_zone,
+            site: loaded.site,
+            store,
+            engine,
+            engine_stop,
+            link,
+            _housekeeping: housekeeping,
+        })
+    }
+
+    /// The way to the engine.
+    pub fn handle(&self) -> &Handle {
+        &self.engine.handle
+    }
+
+    /// Takes a configuration over. One that is not sound is not: the one that runs goes on, and its faults are shown.
+    /// Whether it was taken over.
+    pub async fn reload(&mut self, loaded: Loaded) -> bool {
+        for fault in &loaded.faults {
+            warn!("{fault}");
+        }
+        if !loaded.sound() {
+            warn!("the configuration has faults; what ran before goes on");
+            self.handle().board().show_faults(loaded.faults);
+            return false;
+        }
+        let request = Request::Reload(Box::new(loaded.site.clone()), loaded.faults.clone());
+        if let Err(refused) = self.handle().ask(request).await {
+            warn!("the configuration was not taken over: {refused}");
+            return false;
+        }
+        if loaded.site.agent.id.as_ref().is_some_and(|id| *id != self.agent) {
+            warn!("`agent.id` is another one now; that takes effect at the next start");
+        }
+        self.link.keep_to(&loaded).await;
+        self.site = loaded.site;
+        true
+    }
+
+    /// Stops: first the engine, which stores what it knows, then the link, which sends what still waits and says farewell.
+    pub async fn stop(self) {
+        self.engine_stop.cancel();
+        if self.engine.task.await.is_err() {
+            warn!("the engine broke down while stopping");
+        }
+        self.link.stop().await;
+    }
+}
