@@ -2,3 +2,5 @@
 
 pub mod broker;
 pub mod cli;
+pub mod password;
+pub mod web;

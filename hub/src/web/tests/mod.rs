@@ -1,0 +1,8 @@
+//! The pages, asked without a socket.
+
+mod client;
+mod live;
+mod login;
+mod names;
+mod pages;
+mod status;
