@@ -116,7 +116,8 @@ impl Cron {
             }
             Some(_) => {}
         }
-        match next(self.days_of(date), date.day()) {
+        let days = self.days_of(date);
+        match next(days, date.day()) {
             None => {
                 return go_on(
                     date.with_day(date.num_days_in_month().into()).and_then(|last| last.succ_opt()),
@@ -125,12 +126,24 @@ impl Cron {
             Some(day) if day > date.day() => return set(date.with_day(day)),
             Some(_) => {}
         }
-        if !has(self.bits[WEEK], date.iso_week().week())
-            || !has(self.bits[WEEKDAY], date.weekday().num_days_from_monday())
-        {
-            return go_on(date.succ_opt());
+        if !self.fits_week(date) {
+            // All at once up to a day that fits, to the end of the month or to a day that has to be looked at anew.
+            let mut next = date.succ_opt();
+            while let Some(day) = next
+                && day.month() == date.month()
+                && has(days, day.day())
+                && !self.fits_week(day)
+            {
+                next = day.succ_opt();
+            }
+            return go_on(next);
         }
         self.step_within_day(wall)
+    }
+
+    fn fits_week(&self, date: NaiveDate) -> bool {
+        has(self.bits[WEEK], date.iso_week().week())
+            && has(self.bits[WEEKDAY], date.weekday().num_days_from_monday())
     }
 
     fn step_within_day(&self, wall: NaiveDateTime) -> Step {

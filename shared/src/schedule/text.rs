@@ -152,6 +152,27 @@ mod tests {
     }
 
     #[test]
+    fn every_example_of_the_manual_is_read() {
+        let manual = include_str!("../../../docs/triggers.md");
+        let blocks = |fence: &'static str| {
+            manual
+                .split(fence)
+                .skip(1)
+                .filter_map(|rest| rest.split("```").next())
+                .flat_map(str::lines)
+        };
+        let texts: Vec<&str> = blocks("```text\n").collect();
+        assert!(texts.len() >= 10, "{texts:?}");
+        for text in texts {
+            read(text);
+        }
+        for object in blocks("```json\n") {
+            serde_json::from_str::<Trigger>(object)
+                .unwrap_or_else(|fault| panic!("{object}: {fault}"));
+        }
+    }
+
+    #[test]
     fn an_upper_case_zone_survives_the_text_form() {
         let trigger =
             Trigger::from_json(&json!({"cron": {"hour": 3, "timezone": "Europe/Berlin"}}))
