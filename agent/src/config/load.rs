@@ -15,7 +15,7 @@ use super::{
     environment::overrides,
     format::{Document, Format, document},
     layer::{Layer, Merged, merge},
-    secrets,
+    lines, secrets,
 };
 
 /// A configuration that was read.
@@ -70,11 +70,12 @@ pub fn load_with(
     let absolute = std::path::absolute(path)
         .map_err(|source| LoadError::Read { path: path.into(), source })?;
     let folder = absolute.parent().unwrap_or(Path::new("/")).to_path_buf();
-    let Document { format, map: document, .. } = document(path)?;
     let shown = path.display().to_string();
     let mut sources = BTreeSet::from([absolute.clone()]);
-    let mut layers = vec![Layer::new(&shown, &document)];
-    let mut faults = fragments(path, &folder, &mut layers, &mut sources);
+    let mut documents = vec![(shown.clone(), document(path)?)];
+    let mut faults = fragments(path, &folder, &mut documents, &mut sources);
+    let mut layers: Vec<Layer> =
+        documents.iter().map(|(name, document)| Layer::new(name, &document.map)).collect();
 
     let failed = |source| LoadError::Merge { path: path.into(), source: Box::new(source) };
     let mut merged = merge(&layers).map_err(failed)?;
@@ -98,8 +99,38 @@ pub fn load_with(
         fault.file = Some(origin(&merged, &fault.path).unwrap_or(&shown).to_owned());
     }
     faults.append(&mut found);
+    faults.extend(documents.iter().flat_map(twice));
+    for (name, document) in &documents {
+        add_lines(name, document, &mut faults);
+    }
     from_folder(&mut site, &folder);
+    let (_, Document { format, map: document, .. }) = documents.swap_remove(0);
     Ok(Loaded { path: absolute, folder, format, document, site, faults, sources })
+}
+
+fn twice((name, document): &(String, Document)) -> impl Iterator<Item = Fault> {
+    lines::twice(document).into_iter().map(move |(path, line)| Fault {
+        file: Some(format!("{name}:{line}")),
+        ..Fault::warning(
+            path,
+            "this key stands here twice, and the last counts",
+            "keep one of them",
+        )
+    })
+}
+
+/// Names the line of each fault in a file, where it has one.
+fn add_lines(name: &str, document: &Document, faults: &mut [Fault]) {
+    let mut here = faults.iter_mut().filter(|fault| fault.file.as_deref() == Some(name)).peekable();
+    if here.peek().is_none() {
+        return;
+    }
+    let lines = lines::lines(document);
+    for fault in here {
+        if let Some(line) = lines::nearest(&lines, &fault.path) {
+            fault.file = Some(format!("{name}:{line}"));
+        }
+    }
 }
 
 /// The zone of this machine.
@@ -122,7 +153,7 @@ fn origin<'a>(merged: &'a Merged, path: &str) -> Option<&'a str> {
 fn fragments(
     path: &Path,
     folder: &Path,
-    layers: &mut Vec<Layer>,
+    documents: &mut Vec<(String, Document)>,
     sources: &mut BTreeSet<PathBuf>,
 ) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -145,7 +176,7 @@ fn fragments(
     for name in names {
         let (file, shown) = (folder.join("conf.d").join(&name), shown.join(&name));
         match document(&file) {
-            Ok(document) => layers.push(Layer::new(&shown.display().to_string(), &document.map)),
+            Ok(document) => documents.push((shown.display().to_string(), document)),
             Err(e) => {
                 let text = format!("{:#}", anyhow::Error::from(e));
                 // The fault names the file already.

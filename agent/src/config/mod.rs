@@ -10,6 +10,7 @@ mod environment;
 mod format;
 mod kinds;
 mod layer;
+mod lines;
 mod load;
 mod secrets;
 mod toml_edits;

@@ -97,7 +97,7 @@ fn fragments_are_laid_over_the_file_in_the_order_of_their_names() {
     assert_eq!(loaded.document["timezone"], "UTC", "the document is the file alone");
     insta::assert_snapshot!(told(&folder, &loaded.faults), @r#"
     error: conf.d/30-broken.json: the file: this is not JSON: EOF while parsing an object at line 1 column 1; mend it, or take it out of conf.d
-    error: conf.d/10-a.toml: checks.b.type: there is no type of check `dsik`; did you mean `disk`?
+    error: conf.d/10-a.toml:5: checks.b.type: there is no type of check `dsik`; did you mean `disk`?
     "#);
 }
 
@@ -162,8 +162,8 @@ fn secrets_are_read_from_files_beside_the_configuration() {
     assert!(loaded.sources.contains(&secret));
     assert!(!format!("{:?}", loaded.site).contains("hunter2"));
     insta::assert_snapshot!(told(&folder, &loaded.faults), @r#"
-    warning: site.json: mqtt.password_file: `password` is given as well, and the file counts; keep one of them
-    warning: site.json: mqtt.password_file: everyone on this machine can read secret; `chmod 600 secret`
+    warning: site.json:1: mqtt.password_file: `password` is given as well, and the file counts; keep one of them
+    warning: site.json:1: mqtt.password_file: everyone on this machine can read secret; `chmod 600 secret`
     "#);
 
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("set");
@@ -173,7 +173,7 @@ fn secrets_are_read_from_files_beside_the_configuration() {
 
     let lost = load_set(&folder, "lost.json", &[]);
     assert!(lost.site.mqtt.is_none(), "without its password it would only be turned away");
-    insta::assert_snapshot!(told(&folder, &lost.faults), @"error: lost.json: mqtt.password_file: cannot use nowhere: No such file or directory (os error 2); a file with the secret in it");
+    insta::assert_snapshot!(told(&folder, &lost.faults), @"error: lost.json:1: mqtt.password_file: cannot use nowhere: No such file or directory (os error 2); a file with the secret in it");
 }
 
 #[test]
@@ -391,9 +391,33 @@ fn a_fault_of_a_value_from_elsewhere_names_where_it_came_from() {
     let loaded = load_set(&folder, "site.json", &[("FLETCHCK__CHECKS__A__THRESHOLD", "0")]);
     insta::assert_snapshot!(told(&folder, &loaded.faults), @r#"
     error: the variable FLETCHCK__CHECKS__A__THRESHOLD: checks.a.threshold: 0 is under 1; a whole number from 1 to 1000000
-    error: conf.d/x.json: checks.a.retries: 0 is under 1; a whole number from 1 to 1000000
-    error: conf.d/x.json: checks.b.type: missing; types of checks: cpu, disk, memory, remote, sequence
+    error: conf.d/x.json:1: checks.a.retries: 0 is under 1; a whole number from 1 to 1000000
+    error: conf.d/x.json:1: checks.b.type: missing; types of checks: cpu, disk, memory, remote, sequence
     "#);
     assert!(loaded.faults.iter().all(|fault| fault.severity == Severity::Error));
     assert!(!loaded.sound());
+}
+
+#[test]
+fn the_examples_have_no_faults() {
+    for (name, text) in [
+        ("standalone.json", include_str!("../../../deploy/examples/standalone.json")),
+        ("agent.json", include_str!("../../../deploy/examples/agent.json")),
+        ("hub.json", include_str!("../../../deploy/examples/hub.json")),
+    ] {
+        let folder = site(&[(name, text), ("hub-password", "from add-agent\n")]);
+        let secret = folder.path().join("hub-password");
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("set");
+        let loaded = load_set(&folder, name, &[]);
+        assert_eq!(told(&folder, &loaded.faults), "", "{name}");
+        assert!(!loaded.site.checks.is_empty());
+    }
+}
+
+#[test]
+fn a_key_that_stands_twice_is_told() {
+    let text = "{\"checks\": {\n\"a\": {\"type\": \"disk\"},\n\"a\": {\"type\": \"memory\"}\n}}";
+    let folder = site(&[("site.json", text)]);
+    let loaded = load_set(&folder, "site.json", &[]);
+    insta::assert_snapshot!(told(&folder, &loaded.faults), @"warning: site.json:3: checks.a: this key stands here twice, and the last counts; keep one of them");
 }

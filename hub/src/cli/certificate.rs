@@ -115,3 +115,83 @@ fn names() -> Vec<String> {
     names.retain(|name| seen.insert(name.clone()));
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Cursor, sync::Arc};
+
+    use rustls::{
+        ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection,
+        crypto::ring::default_provider,
+        pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+    };
+
+    use super::*;
+
+    /// Lets both ends talk until they agree, and says whether they do.
+    fn agree(client: &mut ClientConnection, server: &mut ServerConnection) -> bool {
+        for _ in 0..10 {
+            let (mut out, mut back) = (Vec::new(), Vec::new());
+            while client.wants_write() {
+                client.write_tls(&mut out).expect("memory");
+            }
+            let mut out = Cursor::new(out);
+            while server.read_tls(&mut out).is_ok_and(|read| read > 0) {}
+            _ = server.process_new_packets();
+            while server.wants_write() {
+                server.write_tls(&mut back).expect("memory");
+            }
+            let mut back = Cursor::new(back);
+            while client.read_tls(&mut back).is_ok_and(|read| read > 0) {}
+            if client.process_new_packets().is_err() {
+                return false;
+            }
+        }
+        !client.is_handshaking() && !server.is_handshaking()
+    }
+
+    /// A server with the certificate that lies in a folder.
+    fn server(folder: &Path) -> ServerConnection {
+        let chain = CertificateDer::pem_file_iter(folder.join(CERT)).expect("there");
+        let chain = chain.collect::<Result<_, _>>().expect("PEM");
+        let key = PrivateKeyDer::from_pem_file(folder.join(KEY)).expect("PEM");
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .expect("they fit");
+        ServerConnection::new(Arc::new(config)).expect("a server")
+    }
+
+    #[test]
+    fn an_agent_that_has_the_authority_trusts_the_hub_by_each_of_its_names() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let names = make(folder.path()).expect("made");
+        let authority = folder.path().join(CA_CERT);
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&authority).expect("PEM")).expect("a root");
+        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let config = Arc::new(config);
+        let trusts = |name: &str| {
+            let name = ServerName::try_from(name.to_owned()).expect("a name");
+            let mut client = ClientConnection::new(config.clone(), name).expect("a client");
+            agree(&mut client, &mut server(folder.path()))
+        };
+        assert!(names.len() >= 3, "{names:?}");
+        for name in &names {
+            assert!(trusts(name), "{name}");
+        }
+        assert!(!trusts("elsewhere.example.org"));
+
+        // What the same authority makes later is trusted by those who know it from the first time.
+        let before = fs::read(&authority).expect("there");
+        make(folder.path()).expect("made again");
+        assert_eq!(fs::read(&authority).expect("there"), before);
+        assert!(trusts("localhost"));
+    }
+}

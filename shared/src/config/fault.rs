@@ -18,7 +18,7 @@ pub enum Severity {
 pub struct Fault {
     /// Whether the part runs all the same.
     pub severity: Severity,
-    /// The file it stands in, where it came from one.
+    /// The file it stands in and the line, `site.json:12`, where it came from one; else what it came from.
     pub file: Option<String>,
     /// The path within the configuration, `checks.root.options.level` for example.
     pub path: String,
