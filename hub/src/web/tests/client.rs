@@ -176,6 +176,7 @@ pub(super) fn view(name: &str) -> CheckView {
         members: Vec::new(),
         depends: Vec::new(),
         actions: Vec::new(),
+        publish: None,
         agent: None,
         added: false,
         notice: None,
