@@ -112,6 +112,15 @@ impl Mosquitto {
         self.signal(Signal::CONT)
     }
 
+    /// Gives [`Mosquitto::USER`] another password, at once.
+    ///
+    /// # Errors
+    /// mosquitto is not installed or not running.
+    pub fn set_password(&self, password: &str) -> Result<()> {
+        self.hash(password)?;
+        self.signal(Signal::HUP)
+    }
+
     /// What the broker has logged since its last start.
     pub fn log(&self) -> String {
         self.process.as_ref().map(Process::log).unwrap_or_default()
@@ -128,16 +137,20 @@ impl Mosquitto {
 
     fn configure(&self, pki: &Pki) -> Result<()> {
         let dir = self.dir.path();
-        let passwords = dir.join("passwords");
+        self.hash(Self::PASSWORD)?;
+        let text = self.settings(pki, &dir.join("passwords"))?;
+        fs::write(dir.join("m.conf"), text).context("writing the configuration of mosquitto")
+    }
+
+    fn hash(&self, password: &str) -> Result<()> {
         let hashed = Command::new("mosquitto_passwd")
             .args(["-b", "-c"])
-            .arg(&passwords)
-            .args([Self::USER, Self::PASSWORD])
+            .arg(self.dir.path().join("passwords"))
+            .args([Self::USER, password])
             .output()
             .context("running mosquitto_passwd; tests/run installs it")?;
         ensure!(hashed.status.success(), "mosquitto_passwd: {hashed:?}");
-        let text = self.settings(pki, &passwords)?;
-        fs::write(dir.join("m.conf"), text).context("writing the configuration of mosquitto")
+        Ok(())
     }
 
     fn settings(&self, pki: &Pki, passwords: &Path) -> Result<String> {

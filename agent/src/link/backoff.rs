@@ -7,8 +7,8 @@ use rand::Rng;
 /// Longest wait after the first failure.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// Longest wait of all.
-const LONGEST: Duration = Duration::from_secs(60);
+/// Longest wait of all, where the settings do not say otherwise.
+pub(super) const LONGEST: Duration = Duration::from_secs(60);
 
 /// Longest wait while no packet leaves this machine: no network, no name resolved. Trying costs nobody anything, and
 /// the network's return is noticed soon.
@@ -16,12 +16,18 @@ const LONGEST_NEAR: Duration = Duration::from_secs(5);
 
 /// Endless exponential back-off with full jitter: each wait is random between nothing and a bound that doubles, so that
 /// a fleet that lost its broker does not return in step.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Backoff {
     failures: u32,
+    longest: Duration,
 }
 
 impl Backoff {
+    /// Waits of at most `longest`.
+    pub(super) fn new(longest: Duration) -> Self {
+        Self { failures: 0, longest }
+    }
+
     /// The wait after one more failure. `near`: no packet left this machine.
     pub(super) fn next(&mut self, near: bool, random: &mut impl Rng) -> Duration {
         let bound = self.bound(near);
@@ -35,7 +41,7 @@ impl Backoff {
     }
 
     fn bound(&self, near: bool) -> Duration {
-        let longest = if near { LONGEST_NEAR } else { LONGEST };
+        let longest = if near { LONGEST_NEAR.min(self.longest) } else { self.longest };
         FIRST.saturating_mul(1 << self.failures.min(16)).min(longest)
     }
 }
@@ -45,7 +51,7 @@ mod tests {
     use super::*;
 
     fn bounds(near: bool) -> Vec<u64> {
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(LONGEST);
         let bound = |_| {
             let bound = backoff.bound(near);
             assert!(backoff.next(near, &mut rand::rng()) <= bound);
@@ -62,7 +68,7 @@ mod tests {
 
     #[test]
     fn it_never_ends() {
-        let mut backoff = Backoff { failures: u32::MAX };
+        let mut backoff = Backoff { failures: u32::MAX, longest: LONGEST };
         assert!(backoff.next(false, &mut rand::rng()) <= LONGEST);
         backoff.reset();
         assert_eq!(backoff.bound(false), FIRST);

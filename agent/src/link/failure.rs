@@ -64,6 +64,11 @@ pub enum Failure {
     /// The broker ended the session and said why.
     #[error("the broker ended the session: {0}")]
     Ended(String),
+    /// The broker closed the connection and did not say why.
+    #[error(
+        "the broker closed the connection; if it does so again and again, another client has the id `{0}`"
+    )]
+    Closed(String),
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Broken(String),
@@ -121,7 +126,8 @@ pub(super) fn tls(error: &io::Error) -> Option<String> {
     let error = error.get_ref()?.downcast_ref::<Error>()?;
     Some(match error {
         Error::InvalidCertificate(bad) => match bad {
-            Bad::UnknownIssuer => {
+            // An authority with a trusted one's name and another key.
+            Bad::UnknownIssuer | Bad::BadSignature => {
                 "its certificate is signed by an authority that is not trusted here; put that \
                                    authority's certificate into `mqtt.cafile`"
                     .into()

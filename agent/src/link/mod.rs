@@ -169,7 +169,6 @@ struct Link<O, G> {
 }
 
 /// What is kept between sessions.
-#[derive(Default)]
 struct Between {
     versions: Versions,
     backoff: Backoff,
@@ -182,7 +181,13 @@ struct Between {
 
 impl<O: Outbox, G: Greeting> Link<O, G> {
     async fn run(&self) {
-        let mut between = Between::default();
+        let mut between = Between {
+            versions: Versions::default(),
+            backoff: Backoff::new(self.settings.longest_wait),
+            unfinished: Unfinished::new(),
+            poison: None,
+            opened: false,
+        };
         loop {
             let attempt = self.attempt(&mut between);
             let Some((failure, again_at_once)) = attempt.await else { return };
@@ -255,7 +260,8 @@ impl<O: Outbox, G: Greeting> Link<O, G> {
         failure: &Failure,
         oldest: Option<(i64, usize)>,
     ) {
-        let hung_up = matches!(failure, Failure::Broken(_) | Failure::Ended(_));
+        let hung_up =
+            matches!(failure, Failure::Closed(_) | Failure::Broken(_) | Failure::Ended(_));
         let Some((row, _)) = oldest.filter(|&(_, bytes)| hung_up && bytes >= POISON_BYTES) else {
             between.poison = None;
             return;

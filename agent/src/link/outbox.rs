@@ -16,7 +16,7 @@ use crate::store::{Store, StoreError};
 /// A message that waits to be published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
-    /// Its place in the order, above 0.
+    /// Its place in the order, above 0. An id is never used again.
     pub id: i64,
     /// Topic.
     pub topic: String,
@@ -92,7 +92,8 @@ impl Outbox for Store {
 /// An outbox in memory, for tests and for what need not survive the process.
 #[derive(Debug, Default)]
 pub struct MemoryOutbox {
-    rows: Mutex<BTreeMap<i64, Outgoing>>,
+    /// The last id given, which is never given again, and the messages.
+    rows: Mutex<(i64, BTreeMap<i64, Outgoing>)>,
     changed: Arc<Notify>,
 }
 
@@ -100,9 +101,10 @@ impl MemoryOutbox {
     /// Adds a message; its id is given here.
     pub fn add(&self, mut message: Outgoing) -> i64 {
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = message.id.max(rows.last_key_value().map_or(0, |(&id, _)| id) + 1);
+        let id = rows.0 + 1;
+        rows.0 = id;
         message.id = id;
-        rows.insert(id, message);
+        rows.1.insert(id, message);
         drop(rows);
         self.changed.notify_one();
         id
@@ -110,7 +112,7 @@ impl MemoryOutbox {
 
     /// Messages that the broker has not acknowledged.
     pub fn len(&self) -> usize {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).1.len()
     }
 
     /// Whether the broker has acknowledged everything.
@@ -124,12 +126,12 @@ impl Outbox for MemoryOutbox {
 
     async fn next(&self, after: i64, limit: usize) -> Result<Vec<Outgoing>, Infallible> {
         let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(rows.range(after + 1..).take(limit).map(|(_, row)| row.clone()).collect())
+        Ok(rows.1.range(after + 1..).take(limit).map(|(_, row)| row.clone()).collect())
     }
 
     async fn sent(&self, ids: Vec<i64>) -> Result<(), Infallible> {
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        ids.iter().for_each(|id| _ = rows.remove(id));
+        ids.iter().for_each(|id| _ = rows.1.remove(id));
         Ok(())
     }
 

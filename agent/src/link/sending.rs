@@ -38,6 +38,9 @@ const OUTPUT_MAX: usize = 64 * 1024;
 /// Wait before the outbox is tried again after it failed.
 const OUTBOX_RETRY: Duration = Duration::from_secs(1);
 
+/// MQTT 5's code for a packet id that is not known.
+const ID_UNKNOWN: u8 = 0x92;
+
 type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Messages with QoS 2 that the broker may know by their packet id, by outbox id; and whether their id was already
@@ -83,6 +86,8 @@ struct Flight {
     topic: String,
     bytes: usize,
     stage: Stage,
+    /// Where the id was released in an earlier session: the message, should the broker have forgotten it.
+    again: Option<Publication>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -96,6 +101,12 @@ enum Stage {
     /// QoS 2, known to the broker.
     Released(u16),
     Done,
+}
+
+impl Flight {
+    fn done(row: Option<i64>, topic: String, bytes: usize) -> Self {
+        Self { row, topic, bytes, stage: Stage::Done, again: None }
+    }
 }
 
 impl<O: Outbox> Sending<O> {
@@ -174,11 +185,11 @@ impl<O: Outbox> Sending<O> {
                 break;
             }
             let Some(Item { row, message }) = self.queue.pop_front() else { break };
-            let (topic, bytes, stage) = match message {
-                None => (String::new(), 0, Stage::Done),
+            let flight = match message {
+                None => Flight::done(row, String::new(), 0),
                 Some(message) => self.send(row, message, qos, out, &mut dropped),
             };
-            self.flight.push_back(Flight { row, topic, bytes, stage });
+            self.flight.push_back(flight);
         }
         if self.queue.len() < WINDOW && !self.drained && self.reading.is_none() {
             self.read();
@@ -193,44 +204,54 @@ impl<O: Outbox> Sending<O> {
         qos: u8,
         out: &mut Output,
         dropped: &mut Vec<Dropped>,
-    ) -> (String, usize, Stage) {
+    ) -> Flight {
         let bytes = message.topic.len() + message.payload.len();
         if let Some(why) = self.too_large(bytes, message.payload.len()) {
             dropped.push(Dropped { topic: message.topic.clone(), why });
-            return (message.topic, bytes, Stage::Done);
+            return Flight::done(row, message.topic, bytes);
         }
         let known = row.and_then(|row| self.unfinished.remove(&row)).filter(|_| qos == 2);
         if let Some((id, true)) = known {
             out.write(|buffer| packet::answer(6, id, buffer));
-            return (message.topic, bytes, Stage::Released(id));
+            let topic = message.topic.clone();
+            return Flight { row, topic, bytes, stage: Stage::Released(id), again: Some(message) };
         }
         let id = match known {
             Some((id, _)) => id,
             None if qos == 0 => 0,
             None => self.new_id(),
         };
-        let publish = Publish {
-            topic: message.topic,
-            payload: message.payload,
-            qos,
-            retain: message.retain && self.limits.retain,
-            again: known.is_some(),
-            id,
-            connected: message.connected,
-        };
-        let protocol = self.protocol;
-        if let Err(why) =
-            out.write(|buffer: &mut BytesMut| packet::publish(protocol, &publish, buffer))
-        {
-            dropped.push(Dropped { topic: publish.topic.clone(), why });
-            return (publish.topic, bytes, Stage::Done);
+        let topic = message.topic.clone();
+        if let Err(why) = self.publish(message, qos, id, known.is_some(), out) {
+            dropped.push(Dropped { topic: topic.clone(), why });
+            return Flight::done(row, topic, bytes);
         }
         let stage = match qos {
             0 => Stage::Written(out.queued()),
             1 => Stage::Published(id),
             _ => Stage::Offered(id),
         };
-        (publish.topic, bytes, stage)
+        Flight { row, topic, bytes, stage, again: None }
+    }
+
+    fn publish(
+        &self,
+        message: Publication,
+        qos: u8,
+        id: u16,
+        again: bool,
+        out: &mut Output,
+    ) -> Result<(), String> {
+        let publish = Publish {
+            topic: message.topic,
+            payload: message.payload,
+            qos,
+            retain: message.retain && self.limits.retain,
+            again,
+            id,
+            connected: message.connected,
+        };
+        out.write(|buffer: &mut BytesMut| packet::publish(self.protocol, &publish, buffer))
     }
 
     /// Takes PUBACK and PUBREC with its code, PUBREL's answer included.
@@ -250,10 +271,18 @@ impl<O: Outbox> Sending<O> {
         })
     }
 
-    /// Takes PUBCOMP.
-    pub(super) fn complete(&mut self, id: u16) {
-        if let Some(flight) = self.flight.iter_mut().find(|f| f.stage == Stage::Released(id)) {
-            flight.stage = Stage::Done;
+    /// Takes PUBCOMP with its code.
+    pub(super) fn complete(&mut self, id: u16, code: u8, out: &mut Output) {
+        let released = |flight: &Flight| flight.stage == Stage::Released(id);
+        let Some(at) = self.flight.iter().position(released) else { return };
+        self.flight[at].stage = Stage::Done;
+        // The id is unknown: the message was done long since, or the broker forgot it with a crash. Twice is harmless.
+        if code == ID_UNKNOWN
+            && let Some(message) = self.flight[at].again.take()
+        {
+            let new = self.new_id();
+            let sent = self.publish(message, 2, new, false, out);
+            self.flight[at].stage = if sent.is_ok() { Stage::Offered(new) } else { Stage::Done };
         }
     }
 

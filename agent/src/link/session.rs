@@ -192,7 +192,9 @@ impl<O: Outbox, G: Greeting> Session<'_, O, G> {
                     self.held = None;
                 }
                 read = self.reader.step(), if self.held.is_none() => match read {
-                    Ok(0) => return Err(Failure::Broken("the broker closed it".into())),
+                    Ok(0) => {
+                        return Err(Failure::Closed(self.link.settings.client_id.clone()));
+                    }
                     Ok(_) => {}
                     Err(error) => return Err(Failure::broken(&error)),
                 },
@@ -267,7 +269,9 @@ impl<O: Outbox, G: Greeting> Session<'_, O, G> {
                 let dropped = self.sending.acknowledge(id, code, &mut self.writer.output);
                 dropped.into_iter().for_each(|dropped| self.link.dropped(dropped));
             }
-            Incoming::PubComp(id) => self.sending.complete(id),
+            Incoming::PubComp(id, code) => {
+                self.sending.complete(id, code, &mut self.writer.output);
+            }
             Incoming::PubRel(id) => {
                 self.qos2.retain(|&own| own != id);
                 self.writer.output.write(|out| packet::answer(7, id, out));

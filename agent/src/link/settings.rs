@@ -10,7 +10,10 @@ use fletchck_shared::{
 };
 use rustls::ClientConfig;
 
-use super::tls::{self, TlsError};
+use super::{
+    backoff,
+    tls::{self, TlsError},
+};
 
 /// Silence after which the link pings the broker. Half as long again, and a silent broker is given up.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -37,6 +40,8 @@ pub struct Settings {
     pub protocol: Option<Protocol>,
     /// Silence after which the broker is pinged.
     pub keep_alive: Duration,
+    /// Longest wait between two tries; the waits before it double from one second.
+    pub longest_wait: Duration,
     /// What the broker publishes, retained, once this client is gone without a word.
     pub will: Option<Will>,
     /// What this client publishes, retained, before it goes in an orderly way.
@@ -91,6 +96,7 @@ impl Settings {
             persist: mqtt.persist,
             protocol: mqtt.protocol,
             keep_alive: KEEP_ALIVE,
+            longest_wait: backoff::LONGEST,
             will: None,
             farewell: Vec::new(),
             subscriptions: Vec::new(),
