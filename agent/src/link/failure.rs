@@ -64,6 +64,9 @@ pub enum Failure {
     /// The broker ended the session and said why.
     #[error("the broker ended the session: {0}")]
     Ended(String),
+    /// The broker takes no message now.
+    #[error("the broker takes no more messages for now; its quota is exceeded")]
+    Quota,
     /// The broker closed the connection and did not say why.
     #[error(
         "the broker closed the connection; if it does so again and again, another client has the id `{0}`"

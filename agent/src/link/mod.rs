@@ -37,7 +37,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{backoff::Backoff, sending::Unfinished, session::Ended, versions::Versions};
+use self::{backoff::Backoff, session::Ended, versions::Versions};
 
 pub use birth::{Greeting, Identity};
 pub use failure::Failure;
@@ -172,11 +172,10 @@ struct Link<O, G> {
 struct Between {
     versions: Versions,
     backoff: Backoff,
-    unfinished: Unfinished,
     /// The row that sessions ended at, and how many.
     poison: Option<(i64, u32)>,
-    /// Whether a session was open since the start of the process.
-    opened: bool,
+    /// Whether messages went out with QoS 2 in the last session; `None`: there was none in this process.
+    qos2: Option<bool>,
 }
 
 impl<O: Outbox, G: Greeting> Link<O, G> {
@@ -184,9 +183,8 @@ impl<O: Outbox, G: Greeting> Link<O, G> {
         let mut between = Between {
             versions: Versions::default(),
             backoff: Backoff::new(self.settings.longest_wait),
-            unfinished: Unfinished::new(),
             poison: None,
-            opened: false,
+            qos2: None,
         };
         loop {
             let attempt = self.attempt(&mut between);
@@ -220,16 +218,14 @@ impl<O: Outbox, G: Greeting> Link<O, G> {
             }
         };
         between.versions.worked(protocol);
-        between.opened = true;
         tracing::info!(
             protocol = ?protocol,
             session_present = opened.session_present,
             "connected to the broker at {}:{}", self.settings.host, self.settings.port
         );
         let began = Instant::now();
-        let unfinished = std::mem::take(&mut between.unfinished);
-        let Ended { failure, oldest, unfinished } = session::talk(self, opened, unfinished).await;
-        between.unfinished = unfinished;
+        let Ended { failure, oldest, qos2 } = session::talk(self, opened).await;
+        between.qos2 = Some(qos2);
         let failure = failure?;
         if began.elapsed() >= HELD {
             between.backoff.reset();
@@ -238,11 +234,12 @@ impl<O: Outbox, G: Greeting> Link<O, G> {
         Some((failure, false))
     }
 
-    /// Whether the broker must forget its session: a process before this one left messages with QoS 2 unfinished, and
-    /// nobody knows their packet ids any more. The broker would take new messages with those ids for old ones.
+    /// Whether the broker must forget the session it kept, for what was sent in it with QoS 2: it would take a new
+    /// message for an unfinished old one with the same packet id. What both sides believe to be finished differs after a
+    /// crash of either, so nothing is resumed here; unfinished messages are sent anew from the outbox.
     async fn forgets(&self, between: &Between) -> bool {
-        if between.opened {
-            return false;
+        if let Some(qos2) = between.qos2 {
+            return qos2;
         }
         match self.outbox.next(0, 1024).await {
             Ok(rows) => rows.iter().any(|row| row.qos == 2),

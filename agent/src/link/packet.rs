@@ -26,8 +26,8 @@ pub(super) enum Incoming {
     PubRec(u16, u8),
     /// The broker knows that we have a message with QoS 2.
     PubRel(u16),
-    /// A message of ours with QoS 2 is done, or its id is unknown by this code.
-    PubComp(u16, u8),
+    /// A message of ours with QoS 2 is done.
+    PubComp(u16),
     /// Answers to the filters of the one SUBSCRIBE, in its order.
     SubAck(Vec<u8>),
     /// The answer to a ping.
@@ -344,7 +344,7 @@ fn answered(frame: &[u8]) -> Option<Incoming> {
         4 => Some(Incoming::PubAck(id, code)),
         5 => Some(Incoming::PubRec(id, code)),
         6 => Some(Incoming::PubRel(id)),
-        7 => Some(Incoming::PubComp(id, code)),
+        7 => Some(Incoming::PubComp(id)),
         _ => None,
     }
 }

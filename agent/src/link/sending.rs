@@ -5,7 +5,7 @@
 //! old one: states are idempotent, so that twice is harmless where never is not.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashSet, VecDeque},
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -17,7 +17,7 @@ use fletchck_shared::{config::Protocol, wire::PAYLOAD_MAX};
 use tokio::time::sleep;
 
 use super::{
-    failure,
+    failure::{self, Failure},
     outbox::{Outbox, Outgoing, Publication},
     packet::{self, Limits, PUBLISH_OVERHEAD, Publish},
     wire::Output,
@@ -38,14 +38,10 @@ const OUTPUT_MAX: usize = 64 * 1024;
 /// Wait before the outbox is tried again after it failed.
 const OUTBOX_RETRY: Duration = Duration::from_secs(1);
 
-/// MQTT 5's code for a packet id that is not known.
-const ID_UNKNOWN: u8 = 0x92;
+/// MQTT 5's code for a message that the broker has no room for now.
+const QUOTA: u8 = 0x97;
 
 type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-/// Messages with QoS 2 that the broker may know by their packet id, by outbox id; and whether their id was already
-/// released.
-pub(super) type Unfinished = HashMap<i64, (u16, bool)>;
 
 /// A message that was given up, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +59,9 @@ pub(super) struct Sending<O> {
     limits: Limits,
     queue: VecDeque<Item>,
     flight: VecDeque<Flight>,
-    unfinished: Unfinished,
     last_id: u16,
+    /// Whether a message went out with QoS 2.
+    pub(super) qos2: bool,
     after: i64,
     /// The outbox had no more at the last look.
     pub(super) drained: bool,
@@ -86,8 +83,6 @@ struct Flight {
     topic: String,
     bytes: usize,
     stage: Stage,
-    /// Where the id was released in an earlier session: the message, should the broker have forgotten it.
-    again: Option<Publication>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -105,25 +100,20 @@ enum Stage {
 
 impl Flight {
     fn done(row: Option<i64>, topic: String, bytes: usize) -> Self {
-        Self { row, topic, bytes, stage: Stage::Done, again: None }
+        Self { row, topic, bytes, stage: Stage::Done }
     }
 }
 
 impl<O: Outbox> Sending<O> {
-    pub(super) fn new(
-        outbox: Arc<O>,
-        protocol: Protocol,
-        limits: Limits,
-        unfinished: Unfinished,
-    ) -> Self {
+    pub(super) fn new(outbox: Arc<O>, protocol: Protocol, limits: Limits) -> Self {
         Self {
             outbox,
             protocol,
             limits,
             queue: VecDeque::new(),
             flight: VecDeque::new(),
-            unfinished,
             last_id: 0,
+            qos2: false,
             after: 0,
             drained: false,
             reading: None,
@@ -210,79 +200,64 @@ impl<O: Outbox> Sending<O> {
             dropped.push(Dropped { topic: message.topic.clone(), why });
             return Flight::done(row, message.topic, bytes);
         }
-        let known = row.and_then(|row| self.unfinished.remove(&row)).filter(|_| qos == 2);
-        if let Some((id, true)) = known {
-            out.write(|buffer| packet::answer(6, id, buffer));
-            let topic = message.topic.clone();
-            return Flight { row, topic, bytes, stage: Stage::Released(id), again: Some(message) };
-        }
-        let id = match known {
-            Some((id, _)) => id,
-            None if qos == 0 => 0,
-            None => self.new_id(),
-        };
+        let id = if qos == 0 { 0 } else { self.new_id() };
         let topic = message.topic.clone();
-        if let Err(why) = self.publish(message, qos, id, known.is_some(), out) {
-            dropped.push(Dropped { topic: topic.clone(), why });
-            return Flight::done(row, topic, bytes);
-        }
-        let stage = match qos {
-            0 => Stage::Written(out.queued()),
-            1 => Stage::Published(id),
-            _ => Stage::Offered(id),
-        };
-        Flight { row, topic, bytes, stage, again: None }
-    }
-
-    fn publish(
-        &self,
-        message: Publication,
-        qos: u8,
-        id: u16,
-        again: bool,
-        out: &mut Output,
-    ) -> Result<(), String> {
         let publish = Publish {
             topic: message.topic,
             payload: message.payload,
             qos,
             retain: message.retain && self.limits.retain,
-            again,
+            again: false,
             id,
             connected: message.connected,
         };
-        out.write(|buffer: &mut BytesMut| packet::publish(self.protocol, &publish, buffer))
-    }
-
-    /// Takes PUBACK and PUBREC with its code, PUBREL's answer included.
-    pub(super) fn acknowledge(&mut self, id: u16, code: u8, out: &mut Output) -> Option<Dropped> {
-        let flight = self.flight.iter_mut().find(|flight| {
-            matches!(flight.stage, Stage::Published(own) | Stage::Offered(own) if own == id)
-        })?;
-        let offered = matches!(flight.stage, Stage::Offered(_));
-        let refused = code >= 0x80;
-        flight.stage = if offered && !refused { Stage::Released(id) } else { Stage::Done };
-        if offered && !refused {
-            out.write(|buffer| packet::answer(6, id, buffer));
+        let write = |buffer: &mut BytesMut| packet::publish(self.protocol, &publish, buffer);
+        if let Err(why) = out.write(write) {
+            dropped.push(Dropped { topic: topic.clone(), why });
+            return Flight::done(row, topic, bytes);
         }
-        refused.then(|| Dropped {
-            topic: flight.topic.clone(),
-            why: format!("the broker refuses it: {}", failure::reason(code)),
-        })
+        self.qos2 |= qos == 2;
+        let stage = match qos {
+            0 => Stage::Written(out.queued()),
+            1 => Stage::Published(id),
+            _ => Stage::Offered(id),
+        };
+        Flight { row, topic, bytes, stage }
     }
 
-    /// Takes PUBCOMP with its code.
-    pub(super) fn complete(&mut self, id: u16, code: u8, out: &mut Output) {
-        let released = |flight: &Flight| flight.stage == Stage::Released(id);
-        let Some(at) = self.flight.iter().position(released) else { return };
-        self.flight[at].stage = Stage::Done;
-        // The id is unknown: the message was done long since, or the broker forgot it with a crash. Twice is harmless.
-        if code == ID_UNKNOWN
-            && let Some(message) = self.flight[at].again.take()
-        {
-            let new = self.new_id();
-            let sent = self.publish(message, 2, new, false, out);
-            self.flight[at].stage = if sent.is_ok() { Stage::Offered(new) } else { Stage::Done };
+    /// Takes PUBACK and PUBREC with its code. Answers with the message, if the broker refuses it for good.
+    ///
+    /// # Errors
+    /// The broker has no room. The message stays for another session; going on would let later ones pass it.
+    pub(super) fn acknowledge(
+        &mut self,
+        id: u16,
+        code: u8,
+        out: &mut Output,
+    ) -> Result<Option<Dropped>, Failure> {
+        let own = |flight: &&mut Flight| matches!(flight.stage, Stage::Published(own) | Stage::Offered(own) if own == id);
+        let Some(flight) = self.flight.iter_mut().find(own) else { return Ok(None) };
+        if code == QUOTA {
+            return Err(Failure::Quota);
+        }
+        if code >= 0x80 {
+            flight.stage = Stage::Done;
+            let why = format!("the broker refuses it: {}", failure::reason(code));
+            return Ok(Some(Dropped { topic: flight.topic.clone(), why }));
+        }
+        if matches!(flight.stage, Stage::Offered(_)) {
+            flight.stage = Stage::Released(id);
+            out.write(|buffer| packet::answer(6, id, buffer));
+        } else {
+            flight.stage = Stage::Done;
+        }
+        Ok(None)
+    }
+
+    /// Takes PUBCOMP.
+    pub(super) fn complete(&mut self, id: u16) {
+        if let Some(flight) = self.flight.iter_mut().find(|f| f.stage == Stage::Released(id)) {
+            flight.stage = Stage::Done;
         }
     }
 
@@ -331,19 +306,6 @@ impl<O: Outbox> Sending<O> {
         flight.row.map(|row| (row, flight.bytes))
     }
 
-    /// Ends a session: what the broker may still know by its packet id.
-    pub(super) fn unfinished(&self) -> Unfinished {
-        let mut unfinished = self.unfinished.clone();
-        for flight in &self.flight {
-            match (flight.row, flight.stage) {
-                (Some(row), Stage::Offered(id)) => _ = unfinished.insert(row, (id, false)),
-                (Some(row), Stage::Released(id)) => _ = unfinished.insert(row, (id, true)),
-                _ => {}
-            }
-        }
-        unfinished
-    }
-
     fn too_large(&self, bytes: usize, payload: usize) -> Option<String> {
         if payload > PAYLOAD_MAX {
             return Some(format!("it has {payload} bytes, and nobody takes over {PAYLOAD_MAX}"));
@@ -373,8 +335,7 @@ impl<O: Outbox> Sending<O> {
                 )
             };
             // At most a window's worth of ids is in use, so this ends.
-            if !self.flight.iter().any(used) && !self.unfinished.values().any(|&(own, _)| own == id)
-            {
+            if !self.flight.iter().any(used) {
                 return id;
             }
         }
@@ -406,19 +367,19 @@ mod tests {
     }
 
     fn sending(limits: Limits) -> Sending<MemoryOutbox> {
-        Sending::new(Arc::default(), Protocol::V5, limits, Unfinished::new())
+        Sending::new(Arc::default(), Protocol::V5, limits)
     }
 
-    fn sent(out: &mut Output) -> Vec<(String, u16, bool)> {
+    fn sent(out: &mut Output) -> Vec<(String, u16)> {
         let mut frames = super::super::frame::Frames::default();
         frames.buffer = out.take();
         let mut sent = Vec::new();
         while let Ok(Some(super::super::frame::Frame::Whole(frame))) = frames.next() {
             match packet::read(Protocol::V5, frame) {
                 Ok(packet::Incoming::Publish(p)) => {
-                    sent.push((String::from_utf8_lossy(&p.payload).into(), p.id, p.again));
+                    sent.push((String::from_utf8_lossy(&p.payload).into(), p.id));
                 }
-                Ok(packet::Incoming::PubRel(id)) => sent.push(("rel".into(), id, false)),
+                Ok(packet::Incoming::PubRel(id)) => sent.push(("rel".into(), id)),
                 other => panic!("{other:?}"),
             }
         }
@@ -446,12 +407,14 @@ mod tests {
         let mut out = Output::default();
         sending.rows(vec![row(1, "a", 1, true), row(2, "a", 1, true), row(3, "a", 1, true)]);
         sending.fill(&mut out);
-        assert_eq!(sending.acknowledge(3, 0, &mut out), None);
-        assert_eq!(sending.acknowledge(2, 0, &mut out), None);
+        assert_eq!(sending.acknowledge(3, 0, &mut out), Ok(None));
+        assert_eq!(sending.acknowledge(2, 0, &mut out), Ok(None));
         sending.settle(0);
         assert!(sending.forgetting.is_none(), "the first is not acknowledged");
         assert_eq!(sending.oldest().map(|(row, _)| row), Some(1));
-        assert_eq!(sending.acknowledge(1, 0x10, &mut out), None);
+        assert_eq!(sending.acknowledge(1, QUOTA, &mut out), Err(Failure::Quota));
+        assert_eq!(sending.oldest().map(|(row, _)| row), Some(1), "it stays");
+        assert_eq!(sending.acknowledge(1, 0x10, &mut out), Ok(None));
         sending.settle(0);
         assert!(sending.forgetting.is_some());
         assert!(sending.flight.is_empty());
@@ -465,10 +428,10 @@ mod tests {
         sending.drained = true;
         sending.fill(&mut out);
         assert_eq!(sent(&mut out).len(), 2);
-        sending.acknowledge(1, 0, &mut out);
+        sending.acknowledge(1, 0, &mut out).expect("acknowledged");
         sending.settle(0);
         sending.fill(&mut out);
-        assert_eq!(sent(&mut out), [("3".to_owned(), 3, false)]);
+        assert_eq!(sent(&mut out), [("3".to_owned(), 3)]);
     }
 
     #[tokio::test]
@@ -481,38 +444,28 @@ mod tests {
         sending.rows(vec![large, row(2, "secret", 1, true)]);
         let dropped = sending.fill(&mut out);
         assert_eq!(dropped[0].topic, "large");
-        let refused = sending.acknowledge(1, 0x87, &mut out).expect("refused");
+        let refused = sending.acknowledge(1, 0x87, &mut out).expect("room").expect("refused");
         assert_eq!(refused.topic, "secret");
         assert!(refused.why.contains("not authorised"), "{}", refused.why);
         sending.settle(0);
         assert!(sending.flight.is_empty());
     }
 
-    #[test]
-    fn an_unfinished_message_with_qos_2_goes_on_where_it_was() {
-        let mut old = sending(Limits::default());
+    #[tokio::test]
+    async fn a_message_with_qos_2_is_done_once_the_broker_has_completed_it() {
+        let mut sending = sending(Limits::default());
         let mut out = Output::default();
-        old.rows(vec![row(1, "a", 2, true), row(2, "a", 2, true), row(3, "a", 2, true)]);
-        old.drained = true;
-        old.fill(&mut out);
-        old.acknowledge(1, 0, &mut out);
-        let unfinished = old.unfinished();
-        assert_eq!(unfinished, [(1, (1, true)), (2, (2, false)), (3, (3, false))].into());
-        out.take();
-
-        let mut new = Sending::new(
-            Arc::new(MemoryOutbox::default()),
-            Protocol::V5,
-            Limits::default(),
-            unfinished,
-        );
-        new.rows((1..=4).map(|id| row(id, "a", 2, true)).collect());
-        new.drained = true;
-        new.fill(&mut out);
-        let want = [("rel", 1, false), ("2", 2, true), ("3", 3, true), ("4", 4, false)];
-        assert_eq!(
-            sent(&mut out),
-            want.map(|(payload, id, again)| (payload.to_owned(), id, again))
-        );
+        sending.rows(vec![row(1, "a", 2, true)]);
+        sending.drained = true;
+        sending.fill(&mut out);
+        assert!(sending.qos2);
+        assert_eq!(sent(&mut out), [("1".to_owned(), 1)]);
+        assert_eq!(sending.acknowledge(1, 0, &mut out), Ok(None));
+        assert_eq!(sent(&mut out), [("rel".to_owned(), 1)]);
+        sending.settle(0);
+        assert!(sending.oldest().is_some());
+        sending.complete(1);
+        sending.settle(0);
+        assert!(sending.oldest().is_none() && sending.forgetting.is_some());
     }
 }

@@ -17,7 +17,7 @@ use super::{
     frame::{Frame, Frames},
     outbox::{Outbox, Publication},
     packet::{self, Incoming, Limits, Publish},
-    sending::{Dropped, Sending, Unfinished},
+    sending::{Dropped, Sending},
     settings::{Settings, Subscription},
     wire::{Output, Reader, Writer},
 };
@@ -51,7 +51,8 @@ pub(super) struct Ended {
     pub(super) failure: Option<Failure>,
     /// The oldest unacknowledged row and its bytes.
     pub(super) oldest: Option<(i64, usize)>,
-    pub(super) unfinished: Unfinished,
+    /// Whether messages went out with QoS 2.
+    pub(super) qos2: bool,
 }
 
 /// Connects and waits until the broker accepts.
@@ -99,14 +100,8 @@ pub(super) async fn open(
 }
 
 /// Talks until the session ends.
-pub(super) async fn talk<O: Outbox, G: Greeting>(
-    link: &Link<O, G>,
-    opened: Opened,
-    unfinished: Unfinished,
-) -> Ended {
-    let unfinished = if opened.session_present { unfinished } else { Unfinished::new() };
-    let sending =
-        Sending::new(link.outbox.clone(), opened.protocol, opened.limits.clone(), unfinished);
+pub(super) async fn talk<O: Outbox, G: Greeting>(link: &Link<O, G>, opened: Opened) -> Ended {
+    let sending = Sending::new(link.outbox.clone(), opened.protocol, opened.limits.clone());
     let keep_alive = match opened.limits.keep_alive {
         Some(seconds @ 1..) => Duration::from_secs(seconds.into()),
         _ => link.settings.keep_alive,
@@ -138,7 +133,7 @@ pub(super) async fn talk<O: Outbox, G: Greeting>(
     if timeout(FORGET, forgotten).await.is_err() {
         tracing::warn!("sent messages are not yet marked as sent; they will be sent again");
     }
-    Ended { failure, oldest: sending.oldest(), unfinished: sending.unfinished() }
+    Ended { failure, oldest: sending.oldest(), qos2: sending.qos2 }
 }
 
 struct Session<'a, O, G> {
@@ -266,12 +261,10 @@ impl<O: Outbox, G: Greeting> Session<'_, O, G> {
         match incoming {
             Incoming::Publish(publish) => self.hear(publish),
             Incoming::PubAck(id, code) | Incoming::PubRec(id, code) => {
-                let dropped = self.sending.acknowledge(id, code, &mut self.writer.output);
+                let dropped = self.sending.acknowledge(id, code, &mut self.writer.output)?;
                 dropped.into_iter().for_each(|dropped| self.link.dropped(dropped));
             }
-            Incoming::PubComp(id, code) => {
-                self.sending.complete(id, code, &mut self.writer.output);
-            }
+            Incoming::PubComp(id) => self.sending.complete(id),
             Incoming::PubRel(id) => {
                 self.qos2.retain(|&own| own != id);
                 self.writer.output.write(|out| packet::answer(7, id, out));
