@@ -117,7 +117,8 @@ async fn serve(
         _ => {
             stream.write_all(&[0x20, 2, u8::from(present), 0]).await?;
             // What follows is read as version 5 below; these tests only look at the version.
-            return Ok(while stream.read_buf(&mut bytes).await? > 0 {});
+            while stream.read_buf(&mut bytes).await? > 0 {}
+            return Ok(());
         }
     }
     let connect = 2 + usize::from(bytes[1]);
