@@ -2,5 +2,6 @@
 
 pub mod broker;
 pub mod cli;
+pub mod fleet;
 pub mod password;
 pub mod web;

@@ -1,0 +1,286 @@
+//! What a hub hears of its fleet, from the link to a broker and from the embedded one, judged and handed to the engine.
+//!
+//! ```text
+//! link (Arrived) ┐                 ┌ state of a check ──────────────────────────> engine
+//! tap  (Heard)   ┴─> judge (pure) ─┤ birth, death, info -> agents (pure) -> board, engine
+//!                                  └ anything else: counted, and left
+//! ```
+
+mod agents;
+mod announce;
+mod judge;
+pub mod presence;
+mod rejections;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use fletchck_agent::engine::{Handle, Heard, Refused, Request};
+use fletchck_agent::link::Arrived;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+pub use agents::{Agents, Effect, Spoken};
+pub use announce::{announce, take_leave};
+pub use judge::{Judged, Rules, judge};
+pub use presence::Presence;
+use rejections::Rejections;
+
+use crate::broker;
+
+/// Messages handed to the engine at once.
+const BATCH: usize = 256;
+
+/// What a fleet is judged by.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What messages are judged by.
+    pub rules: Rules,
+    /// Whether agents are shown and their presence is told: whether this site is a hub.
+    pub hub: bool,
+    /// How long an agent may be away before that is told.
+    pub grace: Duration,
+    /// Agents there may be.
+    pub agents_max: usize,
+}
+
+/// What was heard, in numbers.
+#[derive(Debug, Default)]
+pub struct Counters {
+    taken: AtomicU64,
+    rejected: Arc<AtomicU64>,
+}
+
+impl Counters {
+    /// States of checks that were handed to the engine.
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Messages that were not what their topic asks for.
+    pub fn rejected(&self) -> u64 {
+        self.rejected.load(Ordering::Relaxed)
+    }
+}
+
+/// A message, wherever it came from.
+struct Message {
+    topic: Arc<str>,
+    payload: Bytes,
+    spoken: Spoken,
+}
+
+impl From<Arrived> for Message {
+    fn from(arrived: Arrived) -> Self {
+        let Arrived { topic, payload, retained, connected, at } = arrived;
+        Self { topic, payload, spoken: Spoken { at, retained, connected } }
+    }
+}
+
+/// Starts hearing. It ends with `stop`, or with the engine; a source that ends is left.
+///
+/// A changed grace period or bound of agents counts for agents that are heard of from then on.
+pub fn spawn(
+    settings: watch::Receiver<Arc<Settings>>,
+    engine: Handle,
+    arrived: mpsc::Receiver<Arrived>,
+    tap: mpsc::Receiver<broker::Heard>,
+    stop: CancellationToken,
+) -> (Arc<Counters>, JoinHandle<()>) {
+    let counters = Arc::<Counters>::default();
+    let now = settings.borrow().clone();
+    let fleet = Fleet {
+        agents: Agents::new(now.grace, now.agents_max),
+        rejections: Rejections::new(counters.rejected.clone()),
+        counters: counters.clone(),
+        batch: Vec::with_capacity(BATCH),
+        settings,
+        now,
+        engine,
+    };
+    let task = tokio::spawn(async move {
+        // The engine is gone, then, and with it the reason to hear.
+        if let Some(Err(refused)) = stop.run_until_cancelled(fleet.run(arrived, tap)).await {
+            tracing::debug!("nothing is heard any more: {refused}");
+        }
+    });
+    (counters, task)
+}
+
+struct Fleet {
+    settings: watch::Receiver<Arc<Settings>>,
+    now: Arc<Settings>,
+    engine: Handle,
+    agents: Agents,
+    rejections: Rejections,
+    counters: Arc<Counters>,
+    batch: Vec<Heard>,
+}
+
+impl Fleet {
+    async fn run(
+        mut self,
+        mut arrived: mpsc::Receiver<Arrived>,
+        mut tap: mpsc::Receiver<broker::Heard>,
+    ) -> Result<(), Refused> {
+        self.expect().await?;
+        let (mut from_link, mut from_tap) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        let (mut link_open, mut tap_open) = (true, true);
+        loop {
+            let due = self.agents.next();
+            tokio::select! {
+                count = arrived.recv_many(&mut from_link, BATCH), if link_open => {
+                    link_open = count > 0;
+                    for message in from_link.drain(..) {
+                        self.take(message.into()).await?;
+                    }
+                }
+                count = tap.recv_many(&mut from_tap, BATCH), if tap_open => {
+                    tap_open = count > 0;
+                    let at = Utc::now();
+                    for broker::Heard { topic, payload, retain, .. } in from_tap.drain(..) {
+                        // Empty and not retained clears nothing, and says nothing.
+                        if !payload.is_empty() || retain {
+                            let spoken = Spoken { at, retained: false, connected: None };
+                            self.take(Message { topic, payload, spoken }).await?;
+                        }
+                    }
+                }
+                () = sleep_until(instant(due)), if due.is_some() => {
+                    let effects = self.agents.tick(Utc::now());
+                    self.carry_out(effects).await?;
+                }
+                changed = self.settings.changed() => {
+                    match changed {
+                        Ok(()) => self.now = self.settings.borrow_and_update().clone(),
+                        // Whoever could change them is gone: this site ends.
+                        Err(_) => return Ok(()),
+                    }
+                }
+            }
+            self.flush().await?;
+        }
+    }
+
+    /// Agents whose checks are known from before the start.
+    async fn expect(&mut self) -> Result<(), Refused> {
+        if !self.now.hub {
+            return Ok(());
+        }
+        let checks = self.engine.board().checks();
+        let known = checks.iter().filter_map(|check| check.agent.clone());
+        let effects = self.agents.expect(known, Utc::now());
+        self.carry_out(effects).await
+    }
+
+    async fn take(&mut self, message: Message) -> Result<(), Refused> {
+        let Message { topic, payload, spoken } = message;
+        let judged = judge(&self.now.rules, &topic, &payload);
+        let hub = self.now.hub;
+        let effects = match judged {
+            Judged::Check(message, agent) => {
+                let effects = match &agent {
+                    Some(agent) if hub && !spoken.retained => self.agents.spoke(agent, spoken.at),
+                    _ => Vec::new(),
+                };
+                self.batch.push(Heard {
+                    message: *message,
+                    topic,
+                    agent,
+                    retained: spoken.retained,
+                    at: spoken.at,
+                });
+                if self.batch.len() >= BATCH {
+                    self.flush().await?;
+                }
+                Some(effects)
+            }
+            Judged::Cleared => {
+                self.flush().await?;
+                self.ask(Request::Cleared(topic)).await?;
+                None
+            }
+            Judged::Status(agent, online) if hub => {
+                let effects = self.agents.status(&agent, online, spoken);
+                self.bounded(&topic, effects)
+            }
+            Judged::Info(agent, info) if hub => {
+                let effects = self.agents.info(&agent, *info, spoken);
+                self.bounded(&topic, effects)
+            }
+            Judged::Forgotten(agent) if hub => Some(self.agents.forget(&agent)),
+            Judged::Rejected(why) => {
+                self.rejections.add(&topic, &why);
+                None
+            }
+            Judged::Status(..)
+            | Judged::Info(..)
+            | Judged::Forgotten(_)
+            | Judged::Own
+            | Judged::NotOurs => None,
+        };
+        match effects {
+            Some(effects) if !effects.is_empty() => self.carry_out(effects).await,
+            _ => Ok(()),
+        }
+    }
+
+    fn bounded(&mut self, topic: &Arc<str>, effects: Option<Vec<Effect>>) -> Option<Vec<Effect>> {
+        if effects.is_none() {
+            let max = self.now.agents_max;
+            self.rejections.add(topic, &format!("there are {max} agents already"));
+        }
+        effects
+    }
+
+    async fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), Refused> {
+        for effect in effects {
+            match effect {
+                Effect::Show(view) => self.engine.board().put_agent(view),
+                Effect::Hide(id) => self.engine.board().remove_agent(&id),
+                Effect::Silent(id, why) => {
+                    // What it said before comes first.
+                    self.flush().await?;
+                    self.ask(Request::Silent(id, why)).await?;
+                }
+                Effect::Tell(id, presence, at) => {
+                    let Rules { prefix, zone, .. } = &self.now.rules;
+                    self.batch.push(presence::heard(prefix, &id, &presence, at, *zone));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the engine. What it refuses, but for stopping, is in the log.
+    async fn ask(&self, request: Request) -> Result<(), Refused> {
+        match self.engine.ask(request).await {
+            Err(Refused::Stopping) => Err(Refused::Stopping),
+            Err(refused) => {
+                tracing::warn!("what was heard has no effect: {refused}");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), Refused> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        self.counters.taken.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        self.engine.hear(batch).await
+    }
+}
+
+/// A time of the clock as one to sleep until; the clock may be set while this waits, so no longer than a minute.
+fn instant(at: Option<DateTime<Utc>>) -> Instant {
+    let wait = at.map_or(Duration::MAX, |at| (at - Utc::now()).to_std().unwrap_or_default());
+    Instant::now() + wait.min(Duration::from_secs(60))
+}

@@ -1,0 +1,45 @@
+//! Messages that were not taken: told once for each topic, then counted.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Topics told of by name. A sender that makes up topics fills the log with no more.
+const TOPICS: usize = 256;
+
+/// Time between two summaries.
+const SUMMARY: Duration = Duration::from_secs(60);
+
+/// Messages that were not taken.
+#[derive(Debug)]
+pub(super) struct Rejections {
+    told: HashSet<Arc<str>>,
+    count: Arc<AtomicU64>,
+    untold: u64,
+    summary: Instant,
+}
+
+impl Rejections {
+    /// None yet; `count` counts them.
+    pub(super) fn new(count: Arc<AtomicU64>) -> Self {
+        Self { told: HashSet::new(), count, untold: 0, summary: Instant::now() + SUMMARY }
+    }
+
+    /// Counts one, and tells of it if its topic is new here.
+    pub(super) fn add(&mut self, topic: &Arc<str>, why: &str) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        if self.told.len() < TOPICS && self.told.insert(topic.clone()) {
+            tracing::warn!(%topic, "a message is not taken: {why}");
+        } else {
+            self.untold += 1;
+        }
+        if self.untold > 0 && Instant::now() >= self.summary {
+            tracing::warn!(count = self.untold, %topic, "more messages are not taken, the last: {why}");
+            self.untold = 0;
+            self.summary = Instant::now() + SUMMARY;
+        }
+    }
+}
