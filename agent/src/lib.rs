@@ -38,3 +38,6 @@ pub fn install_crypto() -> Result<(), String> {
         "another provider of cryptography is installed already; please report this".into()
     })
 }
+
+#[cfg(test)]
+mod reference;

@@ -1,9 +1,9 @@
 //! Options of a check or an action: what there are, and how they are read so that everything that is wrong with them
 //! is told at once.
 
-use std::{fmt::Write as _, ops::RangeInclusive, time::Duration};
+use std::{ops::RangeInclusive, time::Duration};
 
-use fletchck_shared::CheckName;
+use fletchck_shared::{CheckName, config::near};
 use serde_json::{Map, Value};
 
 /// Option that every type of check takes; it is read with the check itself.
@@ -210,18 +210,12 @@ impl<'a> Options<'a> {
             if key == TIMEZONE || self.known.iter().any(|opt| opt.name == key) {
                 continue;
             }
-            let near = self.known.iter().map(|opt| opt.name).find(|name| is_near(key, name));
-            let right = match near {
+            let right = match near::nearest(key, self.known.iter().map(|opt| opt.name)) {
                 Some(name) => format!("did you mean `{name}`?"),
                 None if self.known.is_empty() => "this type takes no options".into(),
                 None => {
-                    let mut all = String::from("this type takes ");
-                    for (nth, opt) in self.known.iter().enumerate() {
-                        let comma = if nth == 0 { "" } else { ", " };
-                        write!(all, "{comma}`{}`", opt.name)
-                            .expect("writing to a String cannot fail");
-                    }
-                    all
+                    let all: Vec<_> = self.known.iter().map(|opt| opt.name).collect();
+                    format!("this type takes {}", all.join(", "))
                 }
             };
             let wrong = "this type does not know it, so it does nothing".into();
@@ -243,27 +237,6 @@ fn found_words(value: &Value) -> String {
         Value::Array(_) => "it is a list".into(),
         Value::Object(_) => "it is an object".into(),
     }
-}
-
-/// Whether one key is the other with a slip of the finger: other case, or at most two letters amiss.
-fn is_near(key: &str, name: &str) -> bool {
-    key.eq_ignore_ascii_case(name) || (name.len() > 3 && distance(key, name) <= 2)
-}
-
-/// Letters to add, leave out or change to get from one text to the other (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate().take(64) {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let change = corner + usize::from(from != *to);
-            corner = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(corner + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -326,13 +299,6 @@ mod tests {
             ["levle: this type does not know it, so it does nothing; did you mean `level`?"]
         );
         let far = faults(json!({"hostname": "a", "colour": 5}));
-        assert!(far[0].ends_with("this type takes `hostname`, `port`, `tls`, `level`, `checks`"));
-    }
-
-    #[test]
-    fn distance_counts_letters() {
-        for (a, b, letters) in [("", "abc", 3), ("port", "prot", 2), ("disk", "disk", 0)] {
-            assert_eq!(distance(a, b), letters, "{a} {b}");
-        }
+        assert!(far[0].ends_with("this type takes hostname, port, tls, level, checks"));
     }
 }

@@ -1,0 +1,127 @@
+//! The reference pages, made from the tables of checks and actions. A test compares them with what is in `docs`:
+//! `FLETCHCK_BLESS=1 cargo test -p fletchck-agent reference` writes them anew.
+
+use std::{env, fmt::Write as _, fs, path::Path};
+
+use chrono_tz::Tz;
+use fletchck_shared::config;
+use serde_json::{Map, Value};
+
+use crate::{actions, checks, checks::Opt, config::Built};
+
+const CHECKS: &str = "\
+# Types of checks
+
+Made from the table in `agent/src/checks`; do not edit.
+
+A check stands in the configuration under its name, as in `\"checks\": {\"root\": {…}}`. Beside `type` and `options` every
+check takes `trigger`, `threshold`, `retries`, `priority`, `paused`, `failAction`, `passAction`, `publish`, `actions` and
+`depends`. Every type takes the option `timezone`, the zone of its schedule and of the times it tells.
+";
+
+const ACTIONS: &str = "\
+# Types of actions
+
+Made from the table in `agent/src/actions`; do not edit.
+
+An action stands in the configuration under its name, as in `\"actions\": {\"log\": {\"type\": \"log\"}}`, and is told of the
+checks that name it in their `actions`.
+";
+
+fn checks_page() -> String {
+    let mut page = CHECKS.to_owned();
+    for kind in checks::KINDS {
+        let example: Value = serde_json::from_str(kind.example).expect("an example is JSON");
+        let example = serde_json::to_string_pretty(&example).expect("JSON is written");
+        section(&mut page, kind.name, kind.summary, kind.options);
+        write!(page, "\n```json\n{example}\n```\n").expect("written");
+    }
+    page
+}
+
+fn actions_page() -> String {
+    let mut page = ACTIONS.to_owned();
+    for kind in actions::KINDS {
+        section(&mut page, kind.name, kind.summary, kind.options);
+    }
+    page
+}
+
+fn section(page: &mut String, name: &str, summary: &str, options: &[Opt]) {
+    let (first, rest) = summary.split_at(1);
+    let first = first.to_uppercase();
+    write!(page, "\n## {name}\n\n{first}{rest}.\n").expect("written");
+    if options.is_empty() {
+        page.push_str("\nNo options.\n");
+        return;
+    }
+    page.push_str("\n| option | default | meaning |\n|---|---|---|\n");
+    for Opt { name, default, meaning } in options {
+        writeln!(page, "| `{name}` | {default} | {meaning} |").expect("written");
+    }
+}
+
+#[test]
+fn pages_are_those_of_the_tables() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    for (file, page) in [("checks.md", checks_page()), ("actions.md", actions_page())] {
+        let path = docs.join(file);
+        if env::var_os("FLETCHCK_BLESS").is_some() {
+            fs::create_dir_all(&docs).expect("the folder is made");
+            fs::write(&path, &page).expect("the page is written");
+        }
+        let found = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            found == page,
+            "docs/{file} is out of date: run FLETCHCK_BLESS=1 cargo test -p fletchck-agent reference"
+        );
+    }
+}
+
+#[test]
+fn names_are_unique_and_in_order_and_everything_is_said() {
+    fn judge(names: Vec<&str>, entries: &[(&str, &[Opt])]) {
+        assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
+        for (summary, options) in entries {
+            assert!(!summary.is_empty() && !summary.ends_with('.'), "{summary}");
+            let mut seen: Vec<&str> = Vec::new();
+            for Opt { name, default, meaning } in *options {
+                assert!(!seen.contains(name) && !default.is_empty(), "{summary}: {name}");
+                assert!(!meaning.is_empty() && !meaning.ends_with('.'), "{summary}: {name}");
+                seen.push(name);
+            }
+        }
+    }
+    let kinds = checks::KINDS;
+    let entries: Vec<_> = kinds.iter().map(|kind| (kind.summary, kind.options)).collect();
+    judge(kinds.iter().map(|kind| kind.name).collect(), &entries);
+    let kinds = actions::KINDS;
+    let entries: Vec<_> = kinds.iter().map(|kind| (kind.summary, kind.options)).collect();
+    judge(kinds.iter().map(|kind| kind.name).collect(), &entries);
+}
+
+#[test]
+fn examples_make_a_site_without_a_fault() {
+    let mut examples = Map::new();
+    for kind in checks::KINDS {
+        let example: Value = serde_json::from_str(kind.example).expect(kind.name);
+        assert_eq!(example["type"], kind.name);
+        // The names that the example of a sequence has for its members.
+        let name = match kind.name {
+            "memory" => "ram",
+            "cpu" => "load",
+            "disk" => "root",
+            other => other,
+        };
+        examples.insert(name.into(), example);
+    }
+    let site = serde_json::json!({ "checks": examples });
+    let (site, faults) = config::read(&site, &Built, Tz::UTC);
+    assert_eq!(faults, []);
+    assert_eq!(site.checks.len(), checks::KINDS.len());
+    for check in site.checks.values() {
+        let kind = checks::kind(&check.kind).expect("a type");
+        let (plan, faults) = kind.plan(&check.options);
+        assert!(plan.is_some() && faults.is_empty(), "{}: {faults:?}", kind.name);
+    }
+}
