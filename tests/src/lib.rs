@@ -7,6 +7,7 @@
 pub mod fault;
 pub mod fields;
 pub mod fletchck;
+pub mod look;
 pub mod mosquitto;
 pub mod mqtt;
 pub mod nginx;

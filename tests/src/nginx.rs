@@ -31,7 +31,8 @@ pub struct Nginx {
     /// answer), `/method` (answers with the method), `/slow` (1 MB in five seconds), `/hang` (never answers).
     pub http: u16,
     /// The same over TLS with the `valid` certificate, HTTP/2 included. By server name it shows other certificates:
-    /// `expired.test.example`, `expiring.`, `future.`, `wrong.`, `selfsigned.`.
+    /// `expired.test.example`, `expiring.`, `future.`, `wrong.`, `selfsigned.`, and the same below `localhost`, which
+    /// needs no name server.
     pub https: u16,
     /// TLS with the `valid` certificate for clients with a certificate of our authority only.
     pub mutual: u16,
@@ -113,7 +114,7 @@ fn settings(dir: &Path, pki: &Pki, [http, https, mutual, silence]: [u16; 4]) -> 
     ] {
         writeln!(
             text,
-            "server {{ listen 127.0.0.1:{https} ssl http2; server_name {name}.test.example; {} \
+            "server {{ listen 127.0.0.1:{https} ssl http2; server_name {name}.test.example {name}.localhost; {} \
              location / {{ return 200 \"{name}\\n\"; }} }}",
             certificate(pair),
         )?;

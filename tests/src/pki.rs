@@ -10,8 +10,19 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
-/// Names every certificate but [`Pki::wrong`] is made out to; the starred one for virtual hosts told apart by SNI.
-pub const NAMES: [&str; 4] = ["localhost", "*.test.example", "127.0.0.1", "::1"];
+/// Names every certificate but [`Pki::wrong`] is made out to; the later ones for virtual hosts told apart by SNI.
+pub const NAMES: [&str; 9] = [
+    "localhost",
+    "127.0.0.1",
+    "::1",
+    "*.test.example",
+    // A star is not taken right before the top level.
+    "expired.localhost",
+    "expiring.localhost",
+    "future.localhost",
+    "wrong.localhost",
+    "selfsigned.localhost",
+];
 
 const DAY: i64 = 24 * 3600;
 

@@ -1,0 +1,50 @@
+//! One look of a check, without a site around it: ours, and the original's.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use chrono::Utc;
+use chrono_tz::Tz;
+use fletchck_agent::checks::{self, Look, Plan};
+use fletchck_shared::{CheckName, Outcome};
+use serde_json::{Map, Value};
+
+use crate::original;
+
+/// What a check of this type sees now.
+///
+/// # Errors
+/// There is no such type, it takes no look, or its options are wrong.
+pub async fn ours(kind: &str, options: &Value) -> Result<Outcome> {
+    let options = options.as_object().context("options are an object")?;
+    let kind = checks::kind(kind).context("no such type")?;
+    let (plan, faults) = kind.plan(options);
+    let Some(Plan::Probe(probe)) = plan else { bail!("no probe: {faults:?}") };
+    let name = CheckName::try_from("check")?;
+    let look = Look { name: &name, now: Utc::now(), zone: Tz::UTC, failing: false };
+    Ok(probe.look(&look).await)
+}
+
+/// What the original's checks see now: of each name's `[type, options]` its `[passes, log, level, soft fail]`. It
+/// trusts the certificates in `ca`.
+///
+/// # Errors
+/// The original is not installed, or fell over.
+pub fn originals(checks: &Value, ca: &Path) -> Result<Map<String, Value>> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/checks.py");
+    let mut python = Command::new(original::python())
+        .arg(script)
+        .env("SSL_CERT_FILE", ca)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("starting Python; tests/run sets it up")?;
+    let mut stdin = python.stdin.take().context("it has an input")?;
+    stdin.write_all(checks.to_string().as_bytes())?;
+    drop(stdin);
+    let output = python.wait_with_output()?;
+    ensure!(output.status.success(), "the original ended with {}", output.status);
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
