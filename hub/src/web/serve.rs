@@ -228,22 +228,28 @@ async fn watch_certificate(
             () = stop.cancelled() => std::future::pending::<()>().await,
             _ = look.tick() => {}
         }
-        let now = changed_at(&listen).await;
-        if now == known {
-            continue;
-        }
-        match tls.reload_from_pem_file(&listen.cert, &listen.key).await {
-            Ok(()) => info!("the certificate {} was read again", listen.cert.display()),
-            // Half of a pair, perhaps: certificate and key are written one after the other.
-            Err(e) => {
-                warn!("the changed certificate {} cannot be used: {e}", listen.cert.display())
-            }
-        }
-        known = now;
+        known = renew(&listen, &tls, known).await;
     }
 }
 
-async fn changed_at(listen: &Listen) -> [Option<SystemTime>; 2] {
+/// Reads the certificate again if its files changed since `known`.
+async fn renew(listen: &Listen, tls: &RustlsConfig, known: Changed) -> Changed {
+    let now = changed_at(listen).await;
+    if now != known {
+        let cert = listen.cert.display();
+        match tls.reload_from_pem_file(&listen.cert, &listen.key).await {
+            Ok(()) => info!("the certificate {cert} was read again"),
+            // Half of a pair, perhaps: certificate and key are written one after the other.
+            Err(e) => warn!("the changed certificate {cert} cannot be used: {e}"),
+        }
+    }
+    now
+}
+
+/// When certificate and key were written.
+type Changed = [Option<SystemTime>; 2];
+
+async fn changed_at(listen: &Listen) -> Changed {
     let changed = async |path: &Path| tokio::fs::metadata(path).await.ok()?.modified().ok();
     [changed(&listen.cert).await, changed(&listen.key).await]
 }
@@ -266,5 +272,27 @@ impl<S> Accept<TcpStream, S> for Bounded {
             stream.set_nodelay(true)?;
             Ok((stream, Extension(Arc::new(place)).layer(service)))
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::tests::tls::{self, Pair};
+
+    #[tokio::test]
+    async fn a_renewed_certificate_is_shown_and_half_a_pair_is_not() {
+        let pair = Pair::new();
+        let server = Server::bind(pair.listen()).await.expect("bound");
+        let known = changed_at(&server.listen).await;
+        let tls = server.tls.clone();
+        let shown = async || tls::leaf(&tls.get_inner()).await;
+        let first = shown().await;
+        pair.write_other_key();
+        let known = renew(&server.listen, &tls, known).await;
+        assert_eq!(shown().await, first);
+        pair.write_new();
+        renew(&server.listen, &tls, known).await;
+        assert_ne!(shown().await, first);
     }
 }

@@ -101,6 +101,7 @@ struct CardsPart<'a> {
 
 struct Card<'a> {
     view: &'a CheckView,
+    kind: String,
     address: String,
     sentence: &'a str,
     since: Option<String>,
@@ -183,12 +184,7 @@ impl Views {
 /// The row of a check, wherever it stands.
 fn row(view: &CheckView) -> String {
     let word = view.state.word();
-    let kind = match (&view.sub_kind, &view.agent) {
-        (Some(kind), Some(agent)) => format!("{kind} @ {agent}"),
-        (Some(kind), None) => format!("{kind}, remote"),
-        (None, Some(agent)) => format!("{} @ {agent}", view.kind),
-        (None, None) => view.kind.clone(),
-    };
+    let kind = kind(view);
     let text = match &view.state.level {
         Some(level) if word == "pass" => level.trim(),
         _ => sentence(view),
@@ -197,11 +193,33 @@ fn row(view: &CheckView) -> String {
     render(&RowPart { name, address: &check_address(name), word, kind: &kind, text })
 }
 
+/// What a check looks at, and from where.
+fn kind(view: &CheckView) -> String {
+    match (&view.sub_kind, &view.agent) {
+        (Some(kind), Some(agent)) => format!("{kind} @ {agent}"),
+        (Some(kind), None) => format!("{kind}, remote"),
+        (None, Some(agent)) => format!("{} @ {agent}", view.kind),
+        (None, None) => view.kind.clone(),
+    }
+}
+
+/// The checks that fail, without the sequences that only repeat what a member of theirs says better.
+fn failing(checks: &[Arc<CheckView>]) -> Vec<&CheckView> {
+    let fails = |view: &CheckView| view.state.word() == "fail";
+    let own = checks.iter().filter(|view| fails(view) && view.kind != "sequence");
+    let own: HashSet<&str> = own.map(|view| view.name.as_str()).collect();
+    let repeats = |view: &CheckView| {
+        view.kind == "sequence" && view.members.iter().any(|m| own.contains(m.as_str()))
+    };
+    checks.iter().map(Arc::as_ref).filter(|view| fails(view) && !repeats(view)).collect()
+}
+
 /// What is to be said of a check in one sentence.
 pub(super) fn sentence(view: &CheckView) -> &str {
     match &view.state.cover {
         Some(Cover::Stale(why)) => why,
         _ if !view.state.text.is_empty() => &view.state.text,
+        _ if view.state.word() == "unknown" => "has not run yet",
         // The original's messages have a log only.
         _ => view.state.log.first().map_or("", String::as_str),
     }
@@ -211,7 +229,7 @@ fn summary(checks: &[Arc<CheckView>], agents: &[Arc<AgentView>], faults: &[Fault
     let count = |word: &str| checks.iter().filter(|view| view.state.word() == word).count();
     let away = agents.iter().filter(|agent| !agent.online).count();
     let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
-    let fail = count("fail");
+    let fail = failing(checks).len();
     let parts = [
         (fail, "check fails", "checks fail"),
         (away, "agent is offline", "agents are offline"),
@@ -245,19 +263,12 @@ fn summary(checks: &[Arc<CheckView>], agents: &[Arc<AgentView>], faults: &[Fault
 }
 
 fn cards(checks: &[Arc<CheckView>], agents: &[Arc<AgentView>], zone: Tz) -> String {
-    let fails = |view: &CheckView| view.state.word() == "fail";
-    let failing = checks.iter().filter(|view| fails(view) && view.kind != "sequence");
-    let failing: HashSet<&str> = failing.map(|view| view.name.as_str()).collect();
-    // A sequence says nothing that its failing members do not say better.
-    let told = |view: &CheckView| {
-        view.kind == "sequence" && view.members.iter().any(|m| failing.contains(m.as_str()))
-    };
-    let mut cards: Vec<_> = checks.iter().filter(|view| fails(view) && !told(view)).collect();
+    let mut cards = failing(checks);
     let more = cards.len().saturating_sub(CARDS);
     cards.truncate(CARDS);
     render(&CardsPart {
         away: agents.iter().filter(|agent| !agent.online).map(|a| agent(a, zone)).collect(),
-        cards: cards.into_iter().map(|view| card(view)).collect(),
+        cards: cards.into_iter().map(card).collect(),
         more,
     })
 }
@@ -273,6 +284,7 @@ fn card(view: &CheckView) -> Card<'_> {
         log.clear();
     }
     Card {
+        kind: kind(view),
         address: check_address(view.name.as_str()),
         sentence: sentence(view),
         since: view.state.last_fail.map(|at| time::people(at, view.zone)),
@@ -319,7 +331,7 @@ impl Together<'_> {
     }
 
     fn render(self, fold: bool) -> Group {
-        let failing = self.views.iter().filter(|view| view.state.failing()).count();
+        let failing = self.views.iter().filter(|view| view.state.word() == "fail").count();
         let head = GroupHead {
             title: &self.title,
             word: self.sequence.map(|view| view.state.word()),

@@ -6,3 +6,4 @@ mod login;
 mod names;
 mod pages;
 mod status;
+pub(super) mod tls;
