@@ -2,6 +2,7 @@
 
 mod broker;
 mod https;
+mod interop;
 mod link;
 mod readings;
 mod samples;
