@@ -253,6 +253,13 @@ fn one_remote_id_is_heard_by_one_check() {
 }
 
 #[test]
+fn an_agent_is_not_taken_for_the_hub() {
+    let (site, faults) = seen(&json!({ "agent": { "id": "hub" } }));
+    insta::assert_snapshot!(faults, @"error: agent.id: `hub`: this name is the hub's own; letters, digits, `.`, `_` and `-`; without one, an id is made from the host name");
+    assert_eq!(site.agent.id, None);
+}
+
+#[test]
 fn the_originals_spellings_are_read() {
     let (site, faults) = seen(&json!({
         "base": "/srv", "log": ["Starting"], "timezone": null,
