@@ -4,4 +4,5 @@ pub mod broker;
 pub mod cli;
 pub mod fleet;
 pub mod password;
+pub mod run;
 pub mod web;

@@ -1,1 +1,92 @@
-fn main() {}
+//! `fletchck`: agent, hub and standalone site in one program.
+
+use std::{path::Path, process::ExitCode};
+
+use anyhow::bail;
+use fletchck::{
+    cli::{
+        Args, Command, Profile, add_agent, args, check_config, completions, init, merge, passwd,
+    },
+    run,
+};
+use fletchck_agent::{chain, once};
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> ExitCode {
+    let args = Args::read(std::env::args_os()).unwrap_or_else(|told| told.exit());
+    if let Err(reason) = fletchck_agent::install_crypto() {
+        eprintln!("fletchck: {reason}");
+        return ExitCode::FAILURE;
+    }
+    carry_out(&args).await.unwrap_or_else(|reason| {
+        eprintln!("fletchck: {}", chain(reason.as_ref()));
+        ExitCode::FAILURE
+    })
+}
+
+async fn carry_out(args: &Args) -> anyhow::Result<ExitCode> {
+    let file = args.file();
+    match &args.command {
+        None | Some(Command::Run) => start(args).await?,
+        Some(Command::Init { profile, replace }) => {
+            let wanted = init::Wanted {
+                profile: *profile,
+                port: args.port,
+                webui: args.webui,
+                replace: *replace,
+            };
+            init::init(&args.new_file(), wanted)?;
+        }
+        Some(Command::CheckConfig { file: other }) => {
+            return check_config::check_config(other.as_deref().unwrap_or(&file));
+        }
+        Some(Command::Check { name }) => return once::check(&file, name).await,
+        Some(Command::List) => return once::list(&file),
+        Some(Command::Merge { file: import }) => merge::merge(&file, import)?,
+        Some(Command::Export) => println!("{:#}", once::export(&file)?),
+        Some(Command::Passwd { user }) => passwd::passwd(&file, user)?,
+        Some(Command::AddAgent { name, address, output, replace }) => {
+            let wanted = add_agent::Wanted {
+                name: name.clone(),
+                address: address.clone(),
+                output: output.clone(),
+                replace: *replace,
+            };
+            add_agent::add_agent(&file, &wanted)?;
+        }
+        Some(Command::Completions { shell }) => completions::completions(*shell)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the site, and makes one before where it is asked for or where there is none at all.
+async fn start(args: &Args) -> anyhow::Result<()> {
+    let mut file = args.file();
+    let first = args.config.is_none()
+        && !Path::new(args::FILE).exists()
+        && !file.exists()
+        && args.merge.is_none();
+    if args.init || first {
+        if args.init {
+            file = args.new_file();
+        }
+        let wanted = init::Wanted {
+            profile: Profile::Standalone,
+            port: args.port,
+            webui: args.webui,
+            replace: false,
+        };
+        init::init(&file, wanted)?;
+        if args.init {
+            // As the original does: a site that was made is looked at before it runs.
+            return Ok(());
+        }
+    }
+    if !file.exists() {
+        bail!("{} is not there; `fletchck init` makes a site", file.display());
+    }
+    if let Some(import) = &args.merge {
+        merge::merge(&file, import)?;
+    }
+    run::run(&file, args).await
+}

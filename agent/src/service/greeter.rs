@@ -11,10 +11,12 @@ use crate::{
 };
 
 /// Says who this site is and how its checks stand.
-pub(super) struct Greeter {
-    pub(super) who: link::Identity,
+pub struct Greeter {
+    /// Who this site is in the fleet.
+    pub who: link::Identity,
     pub(super) board: Arc<Board>,
-    pub(super) publishing: Publishing,
+    /// How states are published.
+    pub publishing: Publishing,
 }
 
 impl Greeting for Greeter {

@@ -30,6 +30,7 @@ pub(super) struct Linking {
     store: Store,
     engine: Handle,
     arrived: Option<mpsc::Sender<Arrived>>,
+    config_hash: String,
     linked: Option<Linked>,
 }
 
@@ -47,12 +48,13 @@ impl Linking {
         engine: Handle,
         arrived: Option<mpsc::Sender<Arrived>>,
     ) -> Self {
-        Self { agent, store, engine, arrived, linked: None }
+        Self { agent, store, engine, arrived, config_hash: String::new(), linked: None }
     }
 
     /// Has the link that a configuration asks for.
     pub(super) async fn keep_to(&mut self, loaded: &Loaded) {
         let site = &loaded.site;
+        self.config_hash = hash(loaded);
         // With a broker of its own and no other named, a site is linked to itself, and not over a network.
         let wanted =
             site.mqtt.clone().filter(|mqtt| mqtt.hostname.is_some() || site.broker.is_none());
@@ -85,24 +87,10 @@ impl Linking {
     }
 
     fn link(&mut self, mut settings: Settings, made_of: (Mqtt, String, bool), loaded: &Loaded) {
-        let (mqtt, prefix, hub) = &made_of;
-        let site = &loaded.site;
-        let who = link::Identity {
-            prefix: prefix.as_str().into(),
-            agent: self.agent.clone(),
-            hub: *hub,
-            labels: site.agent.labels.clone(),
-            config_hash: hash(loaded),
-            checks: u32::try_from(site.checks.len()).unwrap_or(u32::MAX),
-        };
-        if mqtt.fleet {
-            who.introduce(&mut settings);
+        let greeter = self.greeter(&loaded.site);
+        if greeter.publishing.fleet {
+            greeter.who.introduce(&mut settings);
         }
-        let greeter = Greeter {
-            who,
-            board: self.engine.board().clone(),
-            publishing: Publishing { qos: mqtt.qos, retain: mqtt.retain, fleet: mqtt.fleet },
-        };
         let stop = CancellationToken::new();
         // Without a listener nothing is subscribed to, and nothing arrives.
         let arrived = self.arrived.clone().unwrap_or_else(|| mpsc::channel(1).0);
@@ -110,6 +98,27 @@ impl Linking {
             link::spawn(settings, self.store.clone().into(), greeter, arrived, stop.clone());
         tokio::spawn(tell_engine(running.state, self.engine.clone()));
         self.linked = Some(Linked { made_of, stop, task: running.task });
+    }
+
+    /// What this site says of itself to every broker.
+    pub(super) fn greeter(&self, site: &Site) -> Greeter {
+        let mqtt = site.mqtt.as_ref();
+        Greeter {
+            who: link::Identity {
+                prefix: site.fleet.prefix.as_str().into(),
+                agent: self.agent.clone(),
+                hub: site.fleet.hub,
+                labels: site.agent.labels.clone(),
+                config_hash: self.config_hash.clone(),
+                checks: u32::try_from(site.checks.len()).unwrap_or(u32::MAX),
+            },
+            board: self.engine.board().clone(),
+            publishing: Publishing {
+                qos: mqtt.map_or(1, |mqtt| mqtt.qos),
+                retain: mqtt.is_none_or(|mqtt| mqtt.retain),
+                fleet: mqtt.is_none_or(|mqtt| mqtt.fleet),
+            },
+        }
     }
 
     pub(super) async fn stop(self) {

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub use greeter::Greeter;
 pub use start::{log_to_stderr, raise_file_limit, store_path};
 
 use self::{housekeeping::Housekeeping, linking::Linking};
@@ -89,6 +90,11 @@ impl Service {
     /// The way to the engine.
     pub fn handle(&self) -> &Handle {
         &self.engine.handle
+    }
+
+    /// What this site says of itself to every broker.
+    pub fn greeter(&self) -> Greeter {
+        self.link.greeter(&self.site)
     }
 
     /// Takes a configuration over. One that is not sound is not: the one that runs goes on, and its faults are shown.

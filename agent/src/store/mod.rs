@@ -8,6 +8,7 @@ mod batch;
 mod deliveries;
 mod error;
 mod outbox;
+mod retained;
 mod rows;
 mod schema;
 
@@ -19,6 +20,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 pub use batch::{Batch, Mark, NewTransition, OutgoingRow};
 pub use deliveries::PendingDelivery;
 pub use error::StoreError;
+pub use retained::{RetainedChange, RetainedRow};
 pub use rows::{CheckRow, Past, RemoteRow};
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
@@ -59,6 +61,23 @@ impl Store {
     /// Woken whenever deliveries were stored.
     pub fn delivery_stored(&self) -> Arc<Notify> {
         self.to_deliver.clone()
+    }
+
+    /// As [`Store::call`], for a thread that may block.
+    ///
+    /// # Errors
+    /// The job's own, or that the thread is gone.
+    pub fn call_blocking<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = std::sync::mpsc::sync_channel(1);
+        let job = Box::new(move |connection: &mut Connection| {
+            // Whoever asked may be gone by now; that is their business.
+            _ = answer.send(job(connection));
+        });
+        self.jobs.send(job).map_err(|_| StoreError::Closed)?;
+        answered.recv().map_err(|_| StoreError::Closed)?.map_err(StoreError::from)
     }
 
     /// Does something with the connection, on its own thread, and answers with the result.

@@ -54,10 +54,12 @@ const TABLES: &str = "
     );
     CREATE INDEX outbox_of_topic ON outbox (topic, keep);
     CREATE TABLE retained (
-        topic   TEXT PRIMARY KEY,
-        payload BLOB NOT NULL,
-        qos     INTEGER NOT NULL,
-        expires INTEGER            -- microseconds since 1970
+        topic      TEXT PRIMARY KEY,
+        payload    BLOB NOT NULL,
+        qos        INTEGER NOT NULL,
+        expires    INTEGER,        -- milliseconds since 1970
+        properties BLOB NOT NULL,  -- of MQTT 5, as a property block
+        owner      TEXT NOT NULL   -- client id of its publisher
     ) WITHOUT ROWID;
 ";
 

@@ -12,7 +12,6 @@ use fletchck_agent::config::{create, edit, load};
 use fletchck_shared::{
     AgentId,
     config::{Listener, Site},
-    topic::Topic,
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Map, Value, json};
@@ -40,7 +39,6 @@ pub struct Wanted {
 pub fn add_agent(path: &Path, wanted: &Wanted) -> Result<()> {
     let loaded = load(path)?;
     let name = wanted.name.as_str();
-    ensure!(name != Topic::HUB, "`{name}` is the hub's own name; choose another one");
     let known = loaded.site.broker.as_ref().is_some_and(|broker| broker.users.contains_key(name));
     if known && !wanted.replace {
         bail!("there is an agent `{name}` already; --replace gives it a new password");

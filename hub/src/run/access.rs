@@ -1,0 +1,89 @@
+//! Who may connect to the embedded broker: the users of the configuration.
+
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use fletchck_shared::{
+    AgentId, Secret,
+    config::{Broker, BrokerUser},
+};
+use tracing::warn;
+
+use crate::{
+    broker::{Access, Refusal, Rights},
+    password::{self, PasswordError},
+};
+
+/// The users of a configuration. An agent's user name is its id, and its client id too: so nobody speaks for another.
+pub(super) struct Users {
+    users: ArcSwap<HashMap<String, User>>,
+}
+
+struct User {
+    password: Secret,
+    rights: Arc<Rights>,
+}
+
+impl Users {
+    pub(super) fn new(broker: &Broker, prefix: &str) -> Self {
+        Self { users: ArcSwap::from_pointee(table(broker, prefix)) }
+    }
+
+    /// Makes these the users. Whoever is connected stays so until it connects anew.
+    pub(super) fn take_over(&self, broker: &Broker, prefix: &str) {
+        self.users.store(Arc::new(table(broker, prefix)));
+    }
+}
+
+fn table(broker: &Broker, prefix: &str) -> HashMap<String, User> {
+    let user = |(name, user): (&String, &BrokerUser)| {
+        let rights = Rights::new(user.publish.clone(), user.subscribe.clone());
+        let own = AgentId::try_from(name.as_str()).ok().map(|agent| format!("{prefix}/{agent}"));
+        let rights = match own {
+            Some(root) => match rights.with_own(&root) {
+                Ok(rights) => rights,
+                Err(reason) => {
+                    warn!("user `{name}` of the broker is left out: {root}: {reason}");
+                    return None;
+                }
+            },
+            None => rights,
+        };
+        Some((name.clone(), User { password: user.password.clone(), rights: Arc::new(rights) }))
+    };
+    broker.users.iter().filter_map(user).collect()
+}
+
+#[async_trait]
+impl Access for Users {
+    async fn login(
+        &self,
+        client_id: &str,
+        username: Option<&str>,
+        password: Option<&[u8]>,
+        _peer: IpAddr,
+    ) -> Result<Arc<Rights>, Refusal> {
+        let (Some(name), Some(password)) = (username, password) else {
+            return Err(Refusal::Credentials);
+        };
+        let password = std::str::from_utf8(password).map_err(|_| Refusal::Credentials)?;
+        let users = self.users.load_full();
+        let user = users.get(name).ok_or(Refusal::Credentials)?;
+        match password::verify(&Secret::new(password), &user.password).await {
+            Ok(true) => {}
+            Ok(false) | Err(PasswordError::TooLong) => return Err(Refusal::Credentials),
+            Err(reason) => {
+                warn!("the login of `{name}` at the broker cannot be checked: {reason}");
+                return Err(Refusal::Unavailable);
+            }
+        }
+        // Its own id, or one that begins with it: `nas`, and `nas.phone` for a program that only listens.
+        let own = client_id.strip_prefix(name);
+        if own.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) {
+            Ok(user.rights.clone())
+        } else {
+            Err(Refusal::ClientId)
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Running a site: the parts that agents have too ([`Service`]), and around them broker, fleet and pages, each kept to the
+//! configuration as it changes.
+
+mod access;
+mod brokering;
+mod paging;
+mod retained;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use fletchck_agent::{
+    chain,
+    config::{self, Loaded, Watch},
+    service::{Service, log_to_stderr, raise_file_limit, store_path},
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use self::{brokering::Brokering, paging::Paging};
+use crate::{cli::Args, fleet};
+
+/// Messages between the broker and the fleet, beyond which publishers wait.
+const TAP: usize = 4096;
+
+/// Longest time that stopping may take.
+const STOP: Duration = Duration::from_secs(4);
+
+/// Runs a site until SIGTERM or SIGINT.
+///
+/// # Errors
+/// It cannot be started; the reason says what to do.
+pub async fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
+    log_to_stderr();
+    raise_file_limit();
+    let mut watch = Watch::new(path)?;
+    let mut hub = Hub::start(load(path, args)?).await?;
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    loop {
+        tokio::select! {
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+            _ = watch.changed() => match load(path, args) {
+                Ok(loaded) => hub.reload(loaded).await,
+                Err(reason) => {
+                    warn!("the configuration cannot be read, what ran before goes on: {}", chain(reason.as_ref()));
+                }
+            },
+        }
+    }
+    info!("stopping");
+    if timeout(STOP, hub.stop()).await.is_err() {
+        warn!("not everything ended in time");
+    }
+    Ok(())
+}
+
+/// Reads a configuration, and lets the command line have its way.
+fn load(path: &Path, args: &Args) -> anyhow::Result<Loaded> {
+    let mut loaded = config::load(path)?;
+    if !args.webui {
+        loaded.site.webui = None;
+    }
+    if let (Some(web), Some(port)) = (&mut loaded.site.webui, args.port) {
+        web.port = port;
+    }
+    Ok(loaded)
+}
+
+struct Hub {
+    service: Service,
+    fleet: watch::Sender<Arc<fleet::Settings>>,
+    hearing: JoinHandle<()>,
+    hearing_stop: CancellationToken,
+    broker: Brokering,
+    pages: Paging,
+}
+
+impl Hub {
+    async fn start(loaded: Loaded) -> anyhow::Result<Self> {
+        let store = store_path(&loaded.path);
+        let (arrived, arrivals) = mpsc::channel(TAP);
+        let (tap, heard) = mpsc::channel(TAP);
+        let service = Service::start(loaded, Some(arrived)).await?;
+        let (fleet, settings) = watch::channel(Arc::new(fleet_settings(&service)));
+        let hearing_stop = CancellationToken::new();
+        let (_counters, hearing) =
+            fleet::spawn(settings, service.handle().clone(), arrivals, heard, hearing_stop.clone());
+        let mut hub = Self {
+            fleet,
+            hearing,
+            hearing_stop,
+            broker: Brokering::new(service.store.clone(), tap),
+            pages: Paging::new(&store, service.handle().clone()),
+            service,
+        };
+        let site = hub.service.site.clone();
+        let greeter = hub.service.greeter();
+        hub.broker.keep_to(&site, greeter).await.context("starting the broker")?;
+        let zone = hub.zone();
+        hub.pages.keep_to(&site, zone).await.context("starting the pages")?;
+        Ok(hub)
+    }
+
+    fn zone(&self) -> chrono_tz::Tz {
+        self.service.site.timezone.unwrap_or(self.service.host_zone)
+    }
+
+    async fn reload(&mut self, loaded: Loaded) {
+        if !self.service.reload(loaded).await {
+            return;
+        }
+        let site = self.service.site.clone();
+        self.fleet.send_replace(Arc::new(fleet_settings(&self.service)));
+        let greeter = self.service.greeter();
+        if let Err(reason) = self.broker.keep_to(&site, greeter).await {
+            error!(error = chain(reason.as_ref()), "there is no broker");
+        }
+        let zone = self.zone();
+        if let Err(reason) = self.pages.keep_to(&site, zone).await {
+            error!(error = chain(reason.as_ref()), "there are no pages");
+        }
+    }
+
+    async fn stop(mut self) {
+        self.pages.stop().await;
+        self.hearing_stop.cancel();
+        if let Err(reason) = self.hearing.await {
+            error!("hearing the fleet broke down: {reason}");
+        }
+        self.service.stop().await;
+        self.broker.stop().await;
+    }
+}
+
+fn fleet_settings(service: &Service) -> fleet::Settings {
+    let site = &service.site;
+    let mqtt = site.mqtt.as_ref();
+    fleet::Settings {
+        rules: fleet::Rules {
+            prefix: site.fleet.prefix.as_str().into(),
+            base: mqtt.and_then(|mqtt| mqtt.base_topic.clone()),
+            own: service.agent.clone(),
+            zone: site.timezone.unwrap_or(service.host_zone),
+        },
+        hub: site.fleet.hub,
+        grace: site.fleet.grace,
+        agents_max: site.limits.remotes,
+    }
+}
