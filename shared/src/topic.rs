@@ -50,6 +50,9 @@ pub enum FleetTopic {
 }
 
 impl Topic {
+    /// The level that hubs have in place of an agent's id, so that no agent may have it as its id.
+    pub const HUB: &str = "hub";
+
     /// The topic of an agent's birth and will.
     pub fn status(prefix: &str, agent: &AgentId) -> Self {
         Self(format!("{prefix}/{agent}/status"))
@@ -67,7 +70,7 @@ impl Topic {
 
     /// The topic of the hub's own birth and will.
     pub fn hub_status(prefix: &str) -> Self {
-        Self(format!("{prefix}/hub/status"))
+        Self(format!("{prefix}/{}/status", Self::HUB))
     }
 
     /// The topic's text.

@@ -30,8 +30,8 @@ pub struct Fletchck {
 }
 
 impl Fletchck {
-    /// Writes `site` as its configuration, starts the program on it and waits until it is ready: until it listens on
-    /// the ports the configuration names (take them from [`crate::port::free`]), else until it has logged something.
+    /// Writes `site` as its configuration, starts the program on it and waits until it is ready: until it says so and
+    /// listens on the ports the configuration names (take them from [`crate::port::free`]).
     ///
     /// # Errors
     /// The program is not built, ends, or does not get ready in time.
@@ -65,13 +65,8 @@ impl Fletchck {
         for &port in &ports {
             process.wait_for_port(port).await?;
         }
-        if ports.is_empty() {
-            process
-                .wait_until("its first line", async |process: &Process| {
-                    (!process.log().is_empty()).then_some(())
-                })
-                .await?;
-        }
+        // Logged when everything has been started.
+        process.wait_for_line(" runs /").await?;
         self.process = Some(process);
         Ok(())
     }
@@ -170,8 +165,8 @@ impl Program {
         let Ok(built) = fs::metadata(&path).and_then(|found| found.modified()) else {
             bail!("{} is not built; {advice}", path.display());
         };
-        if let Some(newer) = newer_source(&path, built) {
-            bail!("{} is older than {newer}; {advice}", path.display());
+        if let Some(reason) = stale(&path, built) {
+            bail!("{} {reason}; {advice}", path.display());
         }
         Ok(path)
     }
@@ -184,23 +179,23 @@ fn beside_test() -> Result<PathBuf> {
     Ok(dir.to_owned())
 }
 
-/// A source of the binary that was changed after the build, or is not of this checkout: cargo lists the sources in a
-/// `.d` file beside the binary, and a shared target folder can hold the build of another checkout.
-fn newer_source(binary: &Path, built: SystemTime) -> Option<String> {
+/// Why the binary is not what its sources are now, if so. Cargo lists the sources in a `.d` file beside the binary; a
+/// target folder that several checkouts share can hold the build of another.
+fn stale(binary: &Path, built: SystemTime) -> Option<String> {
     let list = fs::read_to_string(binary.with_extension("d")).ok()?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
     let (_, sources) = list.split_once(": ")?;
-    let stale = |source: &&str| {
-        let changed = fs::metadata(source).and_then(|found| found.modified());
-        source.ends_with(".rs")
-            && (!Path::new(source).starts_with(root) || changed.is_ok_and(|time| time > built))
-    };
     // A path with spaces is listed with backslashes before them; it is then simply not compared.
     sources
         .split_whitespace()
-        .filter(|source| !source.contains('\\'))
-        .find(stale)
-        .map(str::to_owned)
+        .filter(|source| source.ends_with(".rs") && !source.contains('\\'))
+        .find_map(|source| {
+            if !Path::new(source).starts_with(root) {
+                return Some(format!("was built from {source}, another checkout"));
+            }
+            let changed = fs::metadata(source).and_then(|found| found.modified()).ok()?;
+            (changed > built).then(|| format!("is older than {source}"))
+        })
 }
 
 /// The ports `site` asks the program to listen on.

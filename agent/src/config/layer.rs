@@ -15,7 +15,8 @@ pub(super) struct Layer(Part);
 impl Layer {
     /// All values of a document.
     pub(super) fn new(origin: &str, map: &Map<String, Value>) -> Self {
-        Self(part(&origin.to_owned(), &Value::Object(map.clone())))
+        let origin = origin.to_owned();
+        Self(Part::new(Some(&origin), table(&origin, map)))
     }
 
     /// One value, some keys below the top.
@@ -47,13 +48,13 @@ pub(super) struct Merged {
 }
 
 /// Lays sources over each other, the later over the earlier: objects key by key, anything else whole.
-pub(super) fn merge(layers: &[Layer]) -> Result<Merged, ConfigError> {
+pub(super) fn merge(layers: Vec<Layer>) -> Result<Merged, ConfigError> {
+    let first = layers.first().and_then(|Layer(part)| part.origin().map(String::from));
     let mut builder = config::Config::builder();
     for layer in layers {
-        builder = builder.add_source(layer.clone());
+        builder = builder.add_source(layer);
     }
     let table = builder.build()?.get_table(TOP)?;
-    let first = layers.first().and_then(|Layer(part)| first_origin(part));
     let mut merged = Merged::default();
     for (key, part) in table {
         note(&part, Path::root().key(&key), first.as_deref(), &mut merged.origins);
@@ -63,6 +64,11 @@ pub(super) fn merge(layers: &[Layer]) -> Result<Merged, ConfigError> {
 }
 
 impl Merged {
+    /// One source that nothing is laid over.
+    pub(super) fn alone(map: &Map<String, Value>) -> Self {
+        Self { map: map.clone(), origins: Vec::new() }
+    }
+
     /// Where the value at a path, or the first one below it, came from, unless that is the first source.
     pub(super) fn origin(&self, path: &str) -> Option<&str> {
         let above = self.origins.iter().find(|(at, _)| at.holds(path));
@@ -89,10 +95,6 @@ fn note(part: &Part, path: Path, first: Option<&str>, origins: &mut Vec<(Path, S
     }
 }
 
-fn first_origin(part: &Part) -> Option<String> {
-    part.origin().map(String::from)
-}
-
 fn part(origin: &String, value: &Value) -> Part {
     let kind = match value {
         Value::Null => ValueKind::Nil,
@@ -104,11 +106,13 @@ fn part(origin: &String, value: &Value) -> Part {
         },
         Value::String(text) => ValueKind::String(text.clone()),
         Value::Array(list) => ValueKind::Array(list.iter().map(|v| part(origin, v)).collect()),
-        Value::Object(map) => {
-            ValueKind::Table(map.iter().map(|(k, v)| (k.clone(), part(origin, v))).collect())
-        }
+        Value::Object(map) => table(origin, map),
     };
     Part::new(Some(origin), kind)
+}
+
+fn table(origin: &String, map: &Map<String, Value>) -> ValueKind {
+    ValueKind::Table(map.iter().map(|(k, v)| (k.clone(), part(origin, v))).collect())
 }
 
 /// The same value as JSON. What JSON does not have becomes a text, so that a fault can show it.

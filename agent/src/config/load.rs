@@ -1,7 +1,7 @@
 //! Reading a configuration with everything that adds to it.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashSet},
     env, fs, io,
     path::{Path, PathBuf},
 };
@@ -42,6 +42,18 @@ impl Loaded {
     pub fn sound(&self) -> bool {
         self.faults.iter().all(|fault| fault.severity < Severity::Error)
     }
+
+    /// The faults that would keep a part from running that `running`, the faults of the configuration that runs, does not
+    /// keep from it. Without any, this configuration may take its place: what was faulty and still is must not stand in
+    /// the way of every other change.
+    pub fn breaks<'a>(&'a self, running: &'a [Fault]) -> impl Iterator<Item = &'a Fault> {
+        let known: HashSet<(&str, &str)> =
+            running.iter().map(|fault| (fault.path.as_str(), fault.wrong.as_str())).collect();
+        self.faults.iter().filter(move |fault| {
+            fault.severity == Severity::Error
+                && !known.contains(&(fault.path.as_str(), fault.wrong.as_str()))
+        })
+    }
 }
 
 /// Reads a configuration with the fragments beside it and the variables of this process.
@@ -74,18 +86,22 @@ pub fn load_with(
     let mut sources = BTreeSet::from([absolute.clone()]);
     let mut documents = vec![(shown.clone(), document(path)?)];
     let mut faults = fragments(path, &folder, &mut documents, &mut sources);
-    let mut layers: Vec<Layer> =
-        documents.iter().map(|(name, document)| Layer::new(name, &document.map)).collect();
 
     let failed = |source| LoadError::Merge { path: path.into(), source: Box::new(source) };
-    let mut merged = merge(&layers).map_err(failed)?;
+    // Most sites are one file, and laying thousands of checks over nothing takes its time.
+    let alone = Merged::alone(&documents[0].1.map);
+    let layers = || documents.iter().map(|(name, document)| Layer::new(name, &document.map));
+    let mut merged = match documents.len() {
+        1 => alone,
+        _ => merge(layers().collect()).map_err(failed)?,
+    };
     let (set, mut wrong) = overrides(variables, &merged.map, kinds).map_err(failed)?;
     faults.append(&mut wrong);
     if !set.is_empty() {
-        layers.extend(set.iter().map(|set| {
+        let set = set.iter().map(|set| {
             Layer::value(&format!("the variable {}", set.variable), &set.keys, &set.value)
-        }));
-        merged = merge(&layers).map_err(failed)?;
+        });
+        merged = merge(layers().chain(set).collect()).map_err(failed)?;
     }
     let mut read = secrets::read(&mut merged, &folder);
     let (mut site, mut found) =

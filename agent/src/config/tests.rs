@@ -386,13 +386,13 @@ async fn every_way_of_changing_the_configuration_is_noticed() {
 fn a_fault_of_a_value_from_elsewhere_names_where_it_came_from() {
     let folder = site(&[
         ("site.json", r#"{"checks": {"a": {"type": "disk"}}}"#),
-        ("conf.d/x.json", r#"{"checks": {"a": {"retries": 0}, "b": {"threshold": 1}}}"#),
+        ("conf.d/x.json", r#"{"checks": {"a": {"retries": 0}, "b": {"type": "dsik"}}}"#),
     ]);
     let loaded = load_set(&folder, "site.json", &[("FLETCHCK__CHECKS__A__THRESHOLD", "0")]);
     insta::assert_snapshot!(told(&folder, &loaded.faults), @r#"
     error: the variable FLETCHCK__CHECKS__A__THRESHOLD: checks.a.threshold: 0 is under 1; a whole number from 1 to 1000000
     error: conf.d/x.json:1: checks.a.retries: 0 is under 1; a whole number from 1 to 1000000
-    error: conf.d/x.json:1: checks.b.type: missing; types of checks: cpu, disk, memory, remote, sequence
+    error: conf.d/x.json:1: checks.b.type: there is no type of check `dsik`; did you mean `disk`?
     "#);
     assert!(loaded.faults.iter().all(|fault| fault.severity == Severity::Error));
     assert!(!loaded.sound());
@@ -420,4 +420,43 @@ fn a_key_that_stands_twice_is_told() {
     let folder = site(&[("site.json", text)]);
     let loaded = load_set(&folder, "site.json", &[]);
     insta::assert_snapshot!(told(&folder, &loaded.faults), @"warning: site.json:3: checks.a: this key stands here twice, and the last counts; keep one of them");
+}
+
+#[test]
+fn only_faults_that_were_not_there_before_stand_in_the_way_of_a_reload() {
+    let folder = site(&[
+        ("a.json", r#"{"checks": {"mail": {"type": "smtp"}, "root": {"type": "disk"}}}"#),
+        (
+            "b.json",
+            "{\n\"checks\": {\n\"root\": {\"type\": \"disk\"}, \"mail\": {\"type\": \"smtp\"}}}",
+        ),
+        ("c.json", r#"{"checks": {"mail": {"type": "smtp"}, "root": {"type": "dsik"}}}"#),
+    ]);
+    let running = load_set(&folder, "a.json", &[]);
+    let broken = |name: &str| {
+        let loaded = load_set(&folder, name, &[]);
+        loaded.breaks(&running.faults).map(|fault| fault.path.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(broken("b.json"), Vec::<String>::new());
+    assert_eq!(broken("c.json"), ["checks.root.type"]);
+}
+
+/// `cargo test --release -p fletchck-agent config -- --ignored --nocapture`
+#[test]
+#[ignore = "measures, and proves nothing on a busy machine"]
+fn ten_thousand_checks_are_read_in_a_moment() {
+    let check = |n: usize| {
+        let check = json!({"type": "disk", "trigger": {"interval": {"minutes": 5}}, "threshold": 2,
+            "publish": format!("home/{n}"), "options": {"level": 75, "volume": "/"}, "actions": ["log"],
+            "depends": [format!("check {}", n / 2)]});
+        (format!("check {}", n + 1), check)
+    };
+    let mut checks: Map<String, Value> = (0..10_000).map(check).collect();
+    checks.insert("check 0".into(), json!({"type": "memory"}));
+    let text = json!({"actions": {"log": {"type": "log"}}, "checks": checks}).to_string();
+    let folder = site(&[("site.json", &text)]);
+    let begin = std::time::Instant::now();
+    let loaded = load_set(&folder, "site.json", &[]);
+    println!("{} bytes, {} checks, {:?}", text.len(), loaded.site.checks.len(), begin.elapsed());
+    assert_eq!(told(&folder, &loaded.faults), "");
 }

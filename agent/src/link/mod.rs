@@ -309,3 +309,93 @@ impl<O: Outbox, G: Greeting> Link<O, G> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link() -> Link<MemoryOutbox, ()> {
+        let settings = Settings {
+            host: "localhost".into(),
+            port: 1883,
+            tls: None,
+            username: None,
+            password: None,
+            client_id: "nas".into(),
+            persist: true,
+            protocol: None,
+            keep_alive: Duration::from_secs(30),
+            longest_wait: backoff::LONGEST,
+            will: None,
+            farewell: Vec::new(),
+            subscriptions: Vec::new(),
+            debug: false,
+        };
+        Link {
+            settings,
+            outbox: Arc::default(),
+            greeting: (),
+            arrived: mpsc::channel(1).0,
+            state: watch::channel(LinkState::Connecting).0,
+            notices: broadcast::channel(4).0,
+            counters: Arc::default(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    fn between() -> Between {
+        Between {
+            versions: Versions::default(),
+            backoff: Backoff::new(backoff::LONGEST),
+            poison: None,
+            qos2: None,
+        }
+    }
+
+    fn message(qos: u8) -> Outgoing {
+        let topic = "t".into();
+        Outgoing { id: 0, topic, payload: Bytes::new(), qos, retain: true, keep: true }
+    }
+
+    #[tokio::test]
+    async fn a_large_message_that_the_broker_hangs_up_at_is_given_up() {
+        let (link, mut between) = (link(), between());
+        let row = link.outbox.add(message(1));
+        let closed = Failure::Closed("nas".into());
+        for _ in 0..10 {
+            link.poisoned(&mut between, &closed, Some((row, 100))).await;
+            link.poisoned(&mut between, &Failure::Silent, Some((row, POISON_BYTES))).await;
+        }
+        assert_eq!(link.outbox.len(), 1, "small, or another failure");
+        for _ in 0..POISON_SESSIONS {
+            assert_eq!(link.counters.given_up(), 0);
+            link.poisoned(&mut between, &closed, Some((row, POISON_BYTES))).await;
+        }
+        assert_eq!((link.counters.given_up(), link.outbox.len()), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn a_session_is_forgotten_for_what_was_sent_in_it_with_qos_2() {
+        let (link, mut between) = (link(), between());
+        assert!(!link.forgets(&between).await);
+        link.outbox.add(message(2));
+        assert!(link.forgets(&between).await, "of the process before");
+        between.qos2 = Some(false);
+        assert!(!link.forgets(&between).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_tries_for_ever_and_stops_at_once() {
+        let mut link = link();
+        // Nobody listens on port 0.
+        link.settings.port = 0;
+        let state = link.state.subscribe();
+        let stop = link.stop.clone();
+        let task = tokio::spawn(async move { link.run().await });
+        tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+        assert!(matches!(*state.borrow(), LinkState::Down { .. }), "{:?}", state.borrow());
+        assert!(!task.is_finished());
+        stop.cancel();
+        task.await.expect("it ends");
+    }
+}

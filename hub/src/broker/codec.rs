@@ -237,10 +237,10 @@ impl Version {
             return Err(Fault::Malformed("disconnect"));
         }
         let mut expiry = None;
-        if !properties.is_empty() {
-            if let Packet::Disconnect(_, Some(properties)) = self.read(frame.whole)? {
-                expiry = properties.session_expiry_interval;
-            }
+        if !properties.is_empty()
+            && let Packet::Disconnect(_, Some(properties)) = self.read(frame.whole)?
+        {
+            expiry = properties.session_expiry_interval;
         }
         // Only the normal reason keeps the will back (MQTT 5, 3.14.4).
         Ok(Inbound::Disconnect { will: reason != 0, expiry })
@@ -499,14 +499,21 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_the_decoder_panic(
-            bytes in prop::collection::vec(any::<u8>(), 0..80),
-            v5 in any::<bool>(),
+            header: u8,
+            mut bytes in prop::collection::vec(prop_oneof![0_u8..45, any::<u8>()], 2..80),
+            v5: bool,
+            whole: bool,
         ) {
+            bytes[0] = header;
+            if whole {
+                bytes[1] = bytes.len() as u8 - 2;
+            }
             let version = if v5 { Version::V5 } else { Version::V3 };
             if let Ok(Some(frame)) = frame(&bytes, 1024) {
-                let _level = level(&frame);
                 let _packet = version.decode(&frame).is_ok();
-                let _connect = version.connect(&frame).is_ok();
+                if level(&frame).is_some() {
+                    let _connect = version.connect(&frame).is_ok();
+                }
             }
         }
 

@@ -17,7 +17,7 @@ use rumqttd::protocol::{
     Disconnect, DisconnectReasonCode, Filter, Packet, PubAck, PubAckReason, QoS, RetainForwardRule,
     Subscribe, Unsubscribe,
 };
-use rumqttd::{Notification, Router, RouterConfig, SegmentConfig};
+use rumqttd::{Router, RouterConfig, SegmentConfig};
 use tokio_util::sync::CancellationToken;
 
 /// Messages the router may have on the way to one link for QoS 1; also its highest packet id.
@@ -28,7 +28,7 @@ const WIDE: (usize, usize) = (1 << 20, 10);
 /// The same for a filter of one topic.
 const NARROW: (usize, usize) = (64 << 10, 4);
 
-type Build = dyn Fn(&str, bool) -> Result<(LinkTx, LinkRx, Notification), LinkError> + Send + Sync;
+type Build = dyn Fn(&str, bool) -> Result<(LinkTx, LinkRx), Gone> + Send + Sync;
 
 /// The router is gone; its supervisor makes another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,9 +92,10 @@ impl RouterHandle {
             move || sender.is_full()
         });
         let build: Arc<Build> = Arc::new(move |name, clean| {
-            LinkBuilder::new(name, sender.clone()).clean_session(clean).build()
+            let link = LinkBuilder::new(name, sender.clone()).clean_session(clean).build();
+            link.map(|(tx, rx, _)| (tx, rx)).map_err(|_| Gone)
         });
-        let (publisher, watch, _) = build("hub", true).context("starting the message router")?;
+        let (publisher, watch) = build("hub", true).context("starting the message router")?;
         let handle = Self {
             build,
             full,
@@ -122,7 +123,7 @@ impl RouterHandle {
         // The router's answer is waited for without an await. The link is made whole in there: if nobody waits for it any
         // more, its drop still tells the router.
         let built = tokio::task::spawn_blocking(move || {
-            let (tx, rx, _) = build(&format!("c{}", name.number), clean).map_err(|_| Gone)?;
+            let (tx, rx) = build(&format!("c{}", name.number), clean)?;
             Ok(Link { tx, rx, _name: name })
         });
         built.await.unwrap_or(Err(Gone))
@@ -144,11 +145,12 @@ impl RouterHandle {
 }
 
 impl Link {
-    /// Subscribes to a slot.
-    pub(super) fn subscribe(&mut self, slot: &Bytes, qos: u8) -> Result<(), Gone> {
+    /// Subscribes to a slot, always with QoS 1: its window bounds what the router sends before the session has dealt with
+    /// it. With QoS 0 the router would pause and wait for a request to go on, which kills it if the link has just left.
+    pub(super) fn subscribe(&mut self, slot: &Bytes) -> Result<(), Gone> {
         let filter = Filter {
             path: text(slot),
-            qos: if qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce },
+            qos: QoS::AtLeastOnce,
             nolocal: false,
             preserve_retain: false,
             retain_forward_rule: RetainForwardRule::Never,
@@ -169,7 +171,7 @@ impl Link {
         self.send(packet(last))
     }
 
-    /// The next packet for the client. `Ok(None)`: the router waits for [`Link::ready`] once everything is written.
+    /// The next packet for the client. `Ok(None)`: the router found no room and pauses for ever.
     pub(super) async fn next(&mut self) -> Result<Option<Packet>, Gone> {
         loop {
             // The router's queue is taken over as a whole; it may have been taken already.
@@ -186,11 +188,6 @@ impl Link {
             Polled::Ready(Ok(None)) | Polled::Pending => None,
             Polled::Ready(Err(_)) => Some(Err(Gone)),
         }
-    }
-
-    /// Asks the router to go on after it paused.
-    pub(super) fn ready(&self) -> Result<(), Gone> {
-        self.rx.ready().map_err(|_| Gone)
     }
 
     fn send(&mut self, packet: Packet) -> Result<(), Gone> {

@@ -119,6 +119,8 @@ struct Session<S> {
     /// Filter of each slot, for what the router sends.
     slots: HashMap<bytes::Bytes, Arc<str>>,
     link: Option<Link>,
+    /// Answers the router owes to subscriptions.
+    answers: usize,
     /// Name in the router; with `resumable`, what it queues under it survives the link.
     name: Option<Arc<Name>>,
     resumable: bool,
@@ -184,7 +186,7 @@ where
         io: S,
         read: BytesMut,
         terms: Terms,
-    ) -> Result<Self, Gone> {
+    ) -> Result<Self, End> {
         let sleeper = match terms.clean {
             true => {
                 gate.sleepers.end(&terms.client).await;
@@ -215,6 +217,7 @@ where
             subscriptions: HashMap::new(),
             slots: HashMap::new(),
             link: None,
+            answers: 0,
             name: None,
             resumable: sleeper.is_some() || expiry > 0,
             direct: Direct { session: number, inbox: inbox_in, missed: CancellationToken::new() },
@@ -230,29 +233,27 @@ where
                 session.received = sleeper.received;
                 session.name = Some(sleeper.name);
             }
-            if let Err(gone) = session.resume().await {
-                session.leave_routes();
-                return Err(gone);
-            }
+            session.resume().await?;
         }
         Ok(session)
     }
 
     /// Enters the router under the session's name and takes its subscriptions up again.
-    async fn resume(&mut self) -> Result<(), Gone> {
+    async fn resume(&mut self) -> Result<(), End> {
         let name = self.name.get_or_insert_with(|| self.router.name()).clone();
         let mut link = self.router.link(name, false).await?;
         // The router resumes its queues but forgets who may unsubscribe from them, unless it is told again.
         for (filter, subscription) in &self.subscriptions {
             if let Way::Slot(slot) = &subscription.way {
-                link.subscribe(slot, subscription.qos)?;
+                link.subscribe(slot)?;
                 self.slots.insert(slot.clone(), filter.clone());
             }
         }
         self.link = Some(link);
         let rights = self.rights.clone();
+        self.answers = self.subscriptions.len();
         for filter in not_granted(&self.subscriptions, |filter| rights.may_subscribe(filter)) {
-            self.unsubscribe(&filter)?;
+            self.unsubscribe(&filter).await?;
         }
         Ok(())
     }
@@ -284,7 +285,7 @@ where
             self.take_in().await?;
             self.deliver();
             self.flush().await?;
-            let open = self.out.open();
+            self.acknowledge()?;
             self.read.reserve(self.read_size);
             tokio::select! {
                 read = timeout_at(deadline, self.io.read_buf(&mut self.read)) => {
@@ -297,7 +298,7 @@ where
                     }
                     deadline = Instant::now() + self.out.silence;
                 }
-                packet = next(&mut self.link), if open => self.forward_all(packet?).await?,
+                packet = next(&mut self.link) => self.take_from_router(packet?)?,
                 Some(direction) = self.inbox.recv(), if self.out.pending.is_empty() => {
                     self.directed(direction);
                     while let Ok(direction) = self.inbox.try_recv() {

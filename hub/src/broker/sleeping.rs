@@ -101,10 +101,10 @@ impl Sleepers {
 
     async fn forget(&self, sleeper: Sleeper) {
         // Entering clean and leaving is how the router forgets a session.
-        if !sleeper.router.dead.is_cancelled() {
-            if let Err(error) = sleeper.router.link(sleeper.name.clone(), true).await {
-                tracing::debug!(%error, "session not forgotten by the router");
-            }
+        if !sleeper.router.dead.is_cancelled()
+            && let Err(error) = sleeper.router.link(sleeper.name.clone(), true).await
+        {
+            tracing::debug!(%error, "session not forgotten by the router");
         }
         for (filter, subscription) in &sleeper.subscriptions {
             subscription.leave(&self.routes, filter);

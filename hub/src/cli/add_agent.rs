@@ -12,6 +12,7 @@ use fletchck_agent::config::{create, edit, load};
 use fletchck_shared::{
     AgentId,
     config::{Listener, Site},
+    topic::Topic,
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Map, Value, json};
@@ -39,6 +40,7 @@ pub struct Wanted {
 pub fn add_agent(path: &Path, wanted: &Wanted) -> Result<()> {
     let loaded = load(path)?;
     let name = wanted.name.as_str();
+    ensure!(name != Topic::HUB, "`{name}` is the hub's own name; choose another one");
     let known = loaded.site.broker.as_ref().is_some_and(|broker| broker.users.contains_key(name));
     if known && !wanted.replace {
         bail!("there is an agent `{name}` already; --replace gives it a new password");

@@ -7,7 +7,8 @@ use fletchck_agent::config::{edit, load};
 use fletchck_shared::Secret;
 use serde_json::{Map, Value, json};
 
-use super::{passwords, terminal};
+use super::terminal;
+use crate::password;
 
 /// Sets the password of a user of the pages, and makes the user if there is none of that name.
 ///
@@ -25,7 +26,7 @@ pub fn passwd(path: &Path, user: &str) -> Result<()> {
 }
 
 fn set(path: &Path, user: &str, password: &Secret) -> Result<()> {
-    let hash = passwords::hash(password)?;
+    let hash = password::hash(password)?;
     let change = |map: &mut Map<String, Value>| {
         let users = map.get_mut("webui").and_then(Value::as_object_mut).map(|webui| {
             let users = webui.entry("users").or_insert_with(|| json!({}));

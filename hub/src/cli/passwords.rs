@@ -5,6 +5,8 @@ use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use fletchck_shared::Secret;
 use rand::Rng;
 
+use crate::password;
+
 /// Letters and digits that no one takes for another.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
@@ -17,7 +19,7 @@ const FOR_MACHINES: usize = 26;
 /// A password that a person types once, and its hash.
 pub(super) fn for_people() -> Result<(Secret, Secret)> {
     let password = random(FOR_PEOPLE);
-    let hash = hash(&password)?;
+    let hash = password::hash(&password)?;
     Ok((password, hash))
 }
 
@@ -25,20 +27,12 @@ pub(super) fn for_people() -> Result<(Secret, Secret)> {
 /// after an outage a thousand agents come back at once.
 pub(super) fn for_machines() -> Result<(Secret, Secret)> {
     let password = random(FOR_MACHINES);
-    let hash = with(Params::new(256, 1, 1, None), &password)?;
-    Ok((password, hash))
-}
-
-/// The hash of a password that a person chose.
-pub(super) fn hash(password: &Secret) -> Result<Secret> {
-    with(Params::new(19_456, 2, 1, None), password)
-}
-
-fn with(params: argon2::Result<Params>, password: &Secret) -> Result<Secret> {
-    let params = params.map_err(|e| anyhow!("hashing a password: {e}"))?;
-    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let argon = Params::new(256, 1, 1, None)
+        .map(|params| Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+        .map_err(|e| anyhow!("hashing a password: {e}"))?;
     let hash = argon.hash_password(password.reveal().as_bytes());
-    Ok(Secret::new(hash.map_err(|e| anyhow!("hashing a password: {e}"))?.to_string()))
+    let hash = hash.map_err(|e| anyhow!("hashing a password: {e}"))?;
+    Ok((password, Secret::new(hash.to_string())))
 }
 
 fn random(length: usize) -> Secret {

@@ -11,6 +11,8 @@ mod announce;
 mod judge;
 pub mod presence;
 mod rejections;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -15,7 +15,7 @@ const BURST: u32 = 8;
 /// After a burst, one more try in this time.
 const REFILL: Duration = Duration::from_secs(15);
 
-/// Users and addresses that are remembered. Beyond it the ones that have waited longest are forgotten.
+/// Users and addresses that are remembered. Beyond it those that have tried least are forgotten.
 const KEYS_MAX: usize = 10_000;
 
 /// Pairs of user and address that logged in and are remembered.
@@ -89,17 +89,18 @@ impl Inner {
 
     fn count(&mut self, key: Key, now: Instant) {
         if self.full_at.len() >= KEYS_MAX && !self.full_at.contains_key(&key) {
-            self.full_at.retain(|_, full_at| *full_at > now);
-            if self.full_at.len() >= KEYS_MAX {
-                let oldest =
-                    self.full_at.iter().min_by_key(|(_, at)| **at).map(|(key, _)| key.clone());
-                if let Some(oldest) = oldest {
-                    self.full_at.remove(&oldest);
-                }
-            }
+            self.forget(now);
         }
         let full_at = self.full_at.entry(key).or_insert(now);
         *full_at = (*full_at).max(now) + REFILL;
+    }
+
+    /// Makes room: all that have nothing to wait for go, and if that is not half of them, those that are nearest to it.
+    fn forget(&mut self, now: Instant) {
+        let mut times: Vec<_> = self.full_at.values().copied().collect();
+        let (_, middle, _) = times.select_nth_unstable(KEYS_MAX / 2);
+        let enough = now.max(*middle);
+        self.full_at.retain(|_, full_at| *full_at > enough);
     }
 }
 

@@ -1,11 +1,13 @@
 //! What a client sends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Buf;
 use fletchck_shared::topic::Topic;
 use rumqttd::protocol::{Filter, Subscribe, SubscribeReasonCode as Code};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 
 use super::super::codec::{self, Fault, Inbound, Published, Version};
 use super::super::gate::Accepted;
@@ -13,7 +15,7 @@ use super::super::message::{Heard, Message};
 use super::super::router::Gone;
 use super::super::routes::{Targets, TooMany};
 use super::super::subscriptions::{Subscription, Way, Wish};
-use super::outbound::Queued;
+use super::outbound::{ANSWERS, Queued};
 use super::{End, Session};
 
 /// MQTT 5 reason: not authorized.
@@ -24,6 +26,9 @@ const QUOTA: u8 = 0x97;
 const TOPICS: usize = 4096;
 /// Retained messages that may wait for a client when it subscribes to more.
 const PENDING: usize = 20_000;
+
+/// How long the router may take to answer.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What is known of a topic that the client has published to.
 pub(super) struct Known {
@@ -70,8 +75,9 @@ where
                 Inbound::Unsubscribe(packet) => {
                     let mut known = Vec::new();
                     for filter in &packet.filters {
-                        known.push(self.unsubscribe(filter)?);
+                        known.push(self.unsubscribe(filter).await?);
                     }
+                    self.owed(0).await?;
                     self.version.unsuback(packet.pkid, &known, &mut self.write);
                 }
                 Inbound::Disconnect { will, expiry } => return Err(End::Left { will, expiry }),
@@ -92,9 +98,6 @@ where
             }
         }
         self.router.publish(&mut self.batch).await?;
-        if let Some(link) = &mut self.link {
-            link.acknowledge(self.out.for_router())?;
-        }
         Ok(())
     }
 
@@ -186,6 +189,8 @@ where
                 }
             });
         }
+        // Granted only when the router knows of it: what anybody publishes from then on is to arrive.
+        self.owed(0).await?;
         self.version.suback(packet.pkid, codes, &mut self.write);
         self.out.pending.extend(retained);
         Ok(())
@@ -197,7 +202,7 @@ where
         filter: &Filter,
         number: Option<usize>,
         retained: &mut Vec<Queued>,
-    ) -> Result<Result<u8, Code>, Gone> {
+    ) -> Result<Result<u8, Code>, End> {
         let wish = match Wish::new(filter) {
             Ok(wish) => wish,
             Err(code) => return Ok(Err(code)),
@@ -213,11 +218,7 @@ where
             return Ok(Err(Code::QuotaExceeded));
         }
         let new = old.is_none();
-        if old.is_some_and(|old| old.qos != wish.qos) {
-            // The router keeps the quality of service of the first time.
-            self.unsubscribe(text)?;
-        }
-        let way = match self.subscriptions.get(text) {
+        let way = match old {
             Some(old) => old.way.clone(),
             None => match self.enter(&wish).await? {
                 Ok(way) => way,
@@ -251,7 +252,7 @@ where
     }
 
     /// Adds a filter to the routes.
-    async fn enter(&mut self, wish: &Wish) -> Result<Result<Way, TooMany>, Gone> {
+    async fn enter(&mut self, wish: &Wish) -> Result<Result<Way, TooMany>, End> {
         // A session that may be resumed has its messages queued by the router while it is away.
         if !self.resumable && self.rights.is_own(wish.filter.as_str()) {
             let joined = self.gate.routes.join_direct(&wish.filter, self.direct.clone());
@@ -261,29 +262,46 @@ where
             let name = self.name.get_or_insert_with(|| self.router.name()).clone();
             self.link = Some(self.router.link(name, true).await?);
         }
+        self.owed(ANSWERS).await?;
         // From here on nothing is awaited: the filter is either both here and in the router, or in neither.
-        let Some(link) = &mut self.link else { return Err(Gone) };
+        let Some(link) = &mut self.link else { return Err(Gone.into()) };
         let slot = match self.gate.routes.join(&wish.filter) {
             Ok(slot) => slot,
             Err(error) => return Ok(Err(error)),
         };
-        if let Err(gone) = link.subscribe(&slot, wish.qos) {
+        if let Err(gone) = link.subscribe(&slot) {
             self.gate.routes.leave(wish.filter.as_str());
-            return Err(gone);
+            return Err(gone.into());
         }
+        self.answers += 1;
         Ok(Ok(Way::Slot(slot)))
     }
 
     /// Ends a subscription. Whether there was one.
-    pub(super) fn unsubscribe(&mut self, filter: &str) -> Result<bool, Gone> {
+    pub(super) async fn unsubscribe(&mut self, filter: &str) -> Result<bool, End> {
+        self.owed(ANSWERS).await?;
         let Some(subscription) = self.subscriptions.remove(filter) else { return Ok(false) };
         subscription.leave(&self.gate.routes, filter);
         if let Way::Slot(slot) = &subscription.way {
             self.slots.remove(slot);
             if let Some(link) = &mut self.link {
                 link.unsubscribe(slot)?;
+                self.answers += 1;
             }
         }
         Ok(true)
+    }
+
+    /// Waits while the router owes more than `most` answers. They take room in the queue of its messages.
+    async fn owed(&mut self, most: usize) -> Result<(), End> {
+        while self.answers > most {
+            let Some(link) = &mut self.link else { return Ok(()) };
+            match timeout(PATIENCE, link.next()).await {
+                Ok(packet) => self.take_from_router(packet?)?,
+                // It left one out, as it does for filters it does not know.
+                Err(_) => self.answers = 0,
+            }
+        }
+        Ok(())
     }
 }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::codec::{self, Outgoing};
 use super::super::message::{Envelope, Message, left};
-use super::super::router::{Gone, WINDOW};
+use super::super::router::{Link, WINDOW};
 use super::super::routes::Direction;
 use super::{End, Session};
 
@@ -17,11 +17,11 @@ use super::{End, Session};
 const OWN: std::ops::RangeInclusive<u16> = 1001..=60_000;
 /// Bytes written before the client has to take them.
 const WRITE: usize = 64 << 10;
-/// Messages taken from the router before they are written.
-const BATCH: usize = 200;
 
 /// The state of a client's deliveries.
 pub(super) struct Outbound {
+    /// What the router has delivered and the client does not take yet. Never more than the router's window.
+    held: VecDeque<(Publish, Option<PublishProperties>)>,
     /// What the gate has to deliver.
     pub(super) pending: VecDeque<Queued>,
     /// How long the client may be silent.
@@ -52,6 +52,7 @@ pub(super) struct Queued {
 impl Outbound {
     pub(super) fn new(receive_max: u16, packet_max: usize) -> Self {
         Self {
+            held: VecDeque::new(),
             pending: VecDeque::new(),
             silence: Duration::MAX,
             receive_max: receive_max.into(),
@@ -66,7 +67,7 @@ impl Outbound {
     }
 
     /// Whether the client takes one more message of QoS 1.
-    pub(super) fn open(&self) -> bool {
+    fn open(&self) -> bool {
         self.sent.len() + self.own.len() < self.receive_max
     }
 
@@ -91,7 +92,7 @@ impl Outbound {
     }
 
     /// The acknowledgements that the router is to get next, in order.
-    pub(super) fn for_router(&mut self) -> &mut Vec<u16> {
+    fn for_router(&mut self) -> &mut Vec<u16> {
         &mut self.acknowledged
     }
 
@@ -105,35 +106,39 @@ impl Outbound {
     }
 }
 
+/// Answers of the router that may be on the way: together with its messages, fewer than it has room for.
+pub(super) const ANSWERS: usize = 50;
+
 impl<S> Session<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    /// Writes what the router has for the client, beginning with `first`.
-    pub(super) async fn forward_all(&mut self, first: Option<Packet>) -> Result<(), End> {
-        let mut next: Option<Result<_, Gone>> = Some(Ok(first));
-        let mut paused = false;
-        for _ in 0..BATCH {
+    /// Takes what the router has for the client, beginning with `first`. All of it is taken, whatever the client does:
+    /// the router waits for the acknowledgement of a hundred messages, and must never wait for room.
+    pub(super) fn take_from_router(&mut self, first: Option<Packet>) -> Result<(), End> {
+        let mut next = first;
+        loop {
             match next {
-                Some(Ok(Some(Packet::Publish(publish, properties)))) => {
-                    self.forward(&publish, properties);
+                Some(Packet::Publish(publish, properties)) => {
+                    self.out.held.push_back((publish, properties));
                 }
                 // The router's own answers: the gate has given them already.
-                Some(Ok(Some(_))) => {}
-                Some(Ok(None)) => paused = true,
-                Some(Err(gone)) => return Err(gone.into()),
-                None => break,
+                Some(_) => self.answers = self.answers.saturating_sub(1),
+                // It found no room all the same, and pauses. Asking it to go on can kill it: the request may reach it after
+                // the link has left. So the client has to come back.
+                None => return Err(End::Slow),
             }
-            if !self.out.open() || self.write.len() > WRITE {
-                break;
-            }
-            next = self.link.as_mut().and_then(|link| link.try_next());
+            next = match self.link.as_mut().and_then(Link::try_next) {
+                Some(next) => next?,
+                None => return Ok(()),
+            };
         }
-        if paused {
-            self.flush().await?;
-            if let Some(link) = &self.link {
-                link.ready()?;
-            }
+    }
+
+    /// Tells the router what the client has, which makes it send more.
+    pub(super) fn acknowledge(&mut self) -> Result<(), End> {
+        if let Some(link) = &mut self.link {
+            link.acknowledge(self.out.for_router())?;
         }
         Ok(())
     }
@@ -142,7 +147,7 @@ where
         let id = codec::router_id(publish, &mut self.out.scratch);
         self.out.sent.extend(id);
         if !self.write_forwarded(publish, properties, id) {
-            // Not for the client, but the router waits for it all the same.
+            // The client will not acknowledge it, but the router waits for that.
             if let Some(id) = id {
                 self.out.acknowledged(id);
             }
@@ -165,7 +170,7 @@ where
         {
             return false;
         }
-        let id = id.filter(|_| envelope.qos > 0);
+        let id = id.filter(|_| subscription.qos.min(envelope.qos) > 0);
         let properties = with_number(properties, subscription.number);
         let message = Outgoing {
             topic: envelope.topic,
@@ -192,8 +197,12 @@ where
         });
     }
 
-    /// Writes what the gate delivers itself, as much as the client takes now.
+    /// Writes what there is for the client, as much as it takes now.
     pub(super) fn deliver(&mut self) {
+        while self.out.open() && self.write.len() <= WRITE {
+            let Some((publish, properties)) = self.out.held.pop_front() else { break };
+            self.forward(&publish, properties);
+        }
         while let Some(next) = self.out.pending.front() {
             let window = self.out.open() && self.out.own.len() < usize::from(WINDOW);
             if self.write.len() > WRITE || (next.qos > 0 && !window) {

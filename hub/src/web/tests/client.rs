@@ -29,8 +29,11 @@ use crate::web::{Settings, WebState, router, session::SqliteSessions};
 
 pub(super) const ZONE: Tz = Adelaide;
 
-/// Of `hunter2` and of `hunter3`, made by the original's library with cheap settings.
+/// Of `hunter2`, made by the original's library with cheap settings.
 pub(super) const HUNTER2: &str = "$argon2id$v=19$m=64,t=1,p=1$Xlz224ylVNxwxSF2AtMAIA$1F5loKbfZ70hTe3nAVPFUWMtiptHkOU8g4zFT0muaO8";
+
+/// The same password, set once more.
+pub(super) const HUNTER2_AGAIN: &str = "$argon2id$v=19$m=64,t=1,p=1$RyBWYpzVBVY6HCDUojOhRg$XWJ8I8lGAHLpUhlLQoBA/CpgYo0g914LpUj6y03Dv5U";
 
 /// A site, its board empty.
 pub(super) struct Site {

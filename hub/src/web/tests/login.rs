@@ -9,7 +9,7 @@ use axum::{
 use chrono::TimeDelta;
 use fletchck_shared::Secret;
 
-use super::client::{Browser, Site};
+use super::client::{Browser, HUNTER2_AGAIN, Site};
 use crate::web::Settings;
 
 async fn inside(browser: &mut Browser) -> bool {
@@ -123,7 +123,7 @@ async fn a_session_ends_on_logout_for_every_copy_of_its_cookie() {
 #[tokio::test]
 async fn a_session_ends_when_the_password_changes_or_the_user_goes() {
     let site = Site::new();
-    let another = crate::password::hash(&Secret::new("hunter2")).expect("a hash");
+    let another = Secret::new(HUNTER2_AGAIN);
     let changes: [fn(&mut Settings, Secret); 2] = [
         |settings, hash| _ = settings.users.insert("admin".into(), hash),
         |settings, _| _ = settings.users.shift_remove("admin"),

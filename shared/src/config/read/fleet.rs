@@ -14,7 +14,10 @@ use crate::{
 
 pub(super) fn agent(mut table: Table<'_>, faults: &mut Vec<Fault>) -> Agent {
     let right = "letters, digits, `.`, `_` and `-`; without one, an id is made from the host name";
-    let id = table.parse("id", right, AgentId::try_from);
+    let id = table.parse("id", right, |text| match AgentId::try_from(text) {
+        Ok(id) if id.as_str() == Topic::HUB => Err("this name is the hub's own".to_owned()),
+        read => read.map_err(|e| e.to_string()),
+    });
     let mut labels = BTreeMap::new();
     if let Some(map) = table.object("labels") {
         let path = table.path("labels");

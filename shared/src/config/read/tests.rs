@@ -253,6 +253,13 @@ fn one_remote_id_is_heard_by_one_check() {
 }
 
 #[test]
+fn an_agent_is_not_taken_for_the_hub() {
+    let (site, faults) = seen(&json!({ "agent": { "id": "hub" } }));
+    insta::assert_snapshot!(faults, @"error: agent.id: `hub`: this name is the hub's own; letters, digits, `.`, `_` and `-`; without one, an id is made from the host name");
+    assert_eq!(site.agent.id, None);
+}
+
+#[test]
 fn the_originals_spellings_are_read() {
     let (site, faults) = seen(&json!({
         "base": "/srv", "log": ["Starting"], "timezone": null,
@@ -404,4 +411,23 @@ proptest! {
             prop_assert!(site.checks.contains_key(name.as_str()) || faults.iter().any(told), "{name}");
         }
     }
+}
+
+/// `cargo test --release -p fletchck-shared config -- --ignored --nocapture`
+#[test]
+#[ignore = "measures, and proves nothing on a busy machine"]
+fn ten_thousand_checks_are_read_in_a_moment() {
+    let check = |n: usize| {
+        let check = json!({"type": "disk", "trigger": {"interval": {"minutes": 5}}, "threshold": 2,
+            "publish": format!("home/{n}"), "options": {"level": 75, "volume": "/"}, "actions": ["log"],
+            "depends": [format!("check {}", n / 2)]});
+        (format!("check {}", n + 1), check)
+    };
+    let mut checks: Map<String, Value> = (0..10_000).map(check).collect();
+    checks.insert("check 0".into(), json!({"type": "memory"}));
+    let value = json!({"actions": {"log": {"type": "log"}}, "checks": checks});
+    let begin = std::time::Instant::now();
+    let (site, faults) = read(&value, &Few, Tz::UTC);
+    println!("{} checks, {:?}", site.checks.len(), begin.elapsed());
+    assert!(faults.is_empty());
 }

@@ -1,0 +1,134 @@
+//! What is heard, from both sources, until it reaches the engine.
+
+use fletchck_agent::engine::{Board, Inbox};
+use fletchck_shared::{AgentId, CheckName, State, wire::Message as Wire};
+use tokio::time::timeout;
+
+use super::*;
+
+struct Running {
+    arrived: mpsc::Sender<Arrived>,
+    tap: mpsc::Sender<broker::Heard>,
+    inbox: Inbox,
+    board: Arc<Board>,
+    counters: Arc<Counters>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+    _settings: watch::Sender<Arc<Settings>>,
+}
+
+fn start() -> Running {
+    let rules = Rules {
+        prefix: "fletchck".into(),
+        base: None,
+        own: AgentId::try_from("me").expect("an id"),
+        zone: chrono_tz::UTC,
+    };
+    let grace = Duration::from_millis(100);
+    let settings = Settings { rules, hub: true, grace, agents_max: 10 };
+    let (keep, settings) = watch::channel(Arc::new(settings));
+    let board = Arc::<Board>::default();
+    let (engine, inbox) = Handle::new(board.clone(), 16);
+    let (arrived, from_link) = mpsc::channel(1024);
+    let (tap, from_tap) = mpsc::channel(1024);
+    let stop = CancellationToken::new();
+    let (counters, task) = spawn(settings, engine, from_link, from_tap, stop.clone());
+    Running { arrived, tap, inbox, board, counters, stop, task, _settings: keep }
+}
+
+impl Running {
+    async fn tap(&self, topic: &str, payload: impl Into<Bytes>) {
+        let heard = broker::Heard {
+            client: "x".into(),
+            topic: topic.into(),
+            payload: payload.into(),
+            retain: true,
+        };
+        self.tap.send(heard).await.expect("it hears");
+    }
+
+    async fn heard(&mut self) -> Vec<Heard> {
+        let heard = timeout(Duration::from_secs(10), self.inbox.heard.recv()).await;
+        heard.expect("soon").expect("it hears")
+    }
+
+    async fn asked(&mut self) -> Request {
+        let asked = timeout(Duration::from_secs(10), self.inbox.requests.recv()).await;
+        let (request, answer) = asked.expect("soon").expect("it asks");
+        answer.send(Ok(())).expect("it waits for the answer");
+        request
+    }
+}
+
+fn state(agent: &str, name: &str) -> Vec<u8> {
+    let agent = AgentId::try_from(agent).expect("an id");
+    let name = CheckName::try_from(name).expect("a name");
+    Wire::write(Some(&agent), &name, "disk", &State::default(), chrono_tz::UTC)
+}
+
+#[tokio::test]
+async fn an_agent_comes_speaks_goes_and_is_told_to_be_away() {
+    let mut fleet = start();
+    fleet.tap("fletchck/nas/status", "online").await;
+    fleet.tap("fletchck/nas/check/root", state("nas", "root")).await;
+    let mut heard = fleet.heard().await;
+    while heard.len() < 2 {
+        heard.extend(fleet.heard().await);
+    }
+    let names: Vec<_> = heard.iter().map(|heard| heard.message.name.as_str()).collect();
+    assert_eq!(names, ["agent nas", "root"]);
+    assert!(fleet.board.agents()[0].online);
+
+    fleet.tap("fletchck/nas/status", "offline").await;
+    assert!(matches!(fleet.asked().await, Request::Silent(id, _) if id.as_str() == "nas"));
+    let away = fleet.heard().await;
+    assert!(away[0].message.report.reached(), "{away:?}");
+    assert!(!fleet.board.agents()[0].online);
+
+    fleet.tap("fletchck/nas/status", "online").await;
+    let back = fleet.heard().await;
+    assert_eq!(back[0].message.report.text, "nas is back");
+    fleet.stop.cancel();
+    fleet.task.await.expect("it ends");
+}
+
+#[tokio::test]
+async fn what_is_false_is_counted_and_left() {
+    let mut fleet = start();
+    for _ in 0..3 {
+        fleet.tap("fletchck/evil/check/root", state("nas", "root")).await;
+        fleet.tap("fletchck/evil/info", "no json").await;
+    }
+    fleet.tap("fletchck/me/check/root", state("me", "root")).await;
+    fleet.tap("elsewhere", "x").await;
+    let arrived = Arrived {
+        topic: "fletchck/nas/check/root".into(),
+        payload: state("nas", "root").into(),
+        retained: true,
+        connected: None,
+        at: Utc::now(),
+    };
+    fleet.arrived.send(arrived).await.expect("it hears");
+    let heard = fleet.heard().await;
+    assert_eq!(heard.len(), 1);
+    assert!(heard[0].retained);
+    assert!(fleet.board.agents().is_empty(), "what a broker kept is no sign of life");
+    fleet.tap("fletchck/nas/check/root", "").await;
+    assert!(matches!(fleet.asked().await, Request::Cleared(topic) if topic.contains("nas")));
+    assert_eq!((fleet.counters.rejected(), fleet.counters.taken()), (6, 1));
+}
+
+#[tokio::test]
+async fn a_slow_engine_slows_the_sources() {
+    let fleet = start();
+    let payload = Bytes::from(state("nas", "root"));
+    let mut sent = 0;
+    let flood = async {
+        loop {
+            fleet.tap("fletchck/nas/check/root", payload.clone()).await;
+            sent += 1;
+        }
+    };
+    timeout(Duration::from_millis(500), flood).await.expect_err("it never ends");
+    assert!(sent <= 1024 + 18 * BATCH, "{sent} are held in memory");
+}
