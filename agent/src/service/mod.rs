@@ -11,7 +11,10 @@ use std::sync::Arc;
 use anyhow::Context;
 use chrono::Utc;
 use chrono_tz::Tz;
-use fletchck_shared::{AgentId, config::Site};
+use fletchck_shared::{
+    AgentId,
+    config::{Fault, Site},
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -35,6 +38,8 @@ pub struct Service {
     pub host_zone: Tz,
     /// The configuration that runs.
     pub site: Site,
+    /// What is wrong with it.
+    faults: Vec<Fault>,
     /// What survives the process.
     pub store: Store,
     engine: Engine,
@@ -79,6 +84,7 @@ impl Service {
             agent,
             host_zone,
             site: loaded.site,
+            faults: loaded.faults,
             store,
             engine,
             engine_stop,
@@ -97,14 +103,15 @@ impl Service {
         self.link.greeter(&self.site)
     }
 
-    /// Takes a configuration over. One that is not sound is not: the one that runs goes on, and its faults are shown.
-    /// Whether it was taken over.
+    /// Takes a configuration over, unless a part that runs would not run with it: then the one that runs goes on, and the
+    /// faults of the other are shown. Whether it was taken over.
     pub async fn reload(&mut self, loaded: Loaded) -> bool {
         for fault in &loaded.faults {
             warn!("{fault}");
         }
-        if !loaded.sound() {
-            warn!("the configuration has faults; what ran before goes on");
+        let broken = loaded.breaks(&self.faults).count();
+        if broken > 0 {
+            warn!("the configuration has {broken} new faults; what ran before goes on");
             self.handle().board().show_faults(loaded.faults);
             return false;
         }
@@ -118,6 +125,7 @@ impl Service {
         }
         self.link.keep_to(&loaded).await;
         self.site = loaded.site;
+        self.faults = loaded.faults;
         true
     }
 
