@@ -25,6 +25,8 @@ use fletchck_tests::{
     pki::Pki,
     wait::{PATIENCE, until},
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -458,6 +460,28 @@ async fn a_huge_retained_message_does_not_end_the_connection() -> Result<()> {
         client.leave().await?;
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_does_not_end_the_connection() -> Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let mut settings = settings(&config(listener.local_addr()?.port()))?;
+    hears(&mut settings, "#", 1)?;
+    let mut client = Client::start(settings, ());
+    let (mut stream, _) = listener.accept().await?;
+    // CONNACK; topic `a`, id 9 and a property that there is none of; topic `b`, id 10 and `x`.
+    stream.write_all(&[0x20, 3, 0, 0, 0]).await?;
+    stream.write_all(&[0x32, 8, 0, 1, b'a', 0, 9, 2, 0xff, 0xff]).await?;
+    stream.write_all(&[0x32, 7, 0, 1, b'b', 0, 10, 0, b'x']).await?;
+    assert_eq!(&*client.next().await?.topic, "b");
+    assert_eq!(client.running.counters.given_up(), 1);
+    let mut bytes = Vec::new();
+    let acknowledged = [0x40, 2, 0, 9, 0x40, 2, 0, 10];
+    while !bytes.ends_with(&acknowledged) {
+        let read = tokio::time::timeout(PATIENCE, stream.read_buf(&mut bytes)).await??;
+        ensure!(read > 0, "the link closed: {bytes:x?}");
+    }
+    client.leave().await
 }
 
 #[tokio::test]

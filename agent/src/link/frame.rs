@@ -52,8 +52,7 @@ impl Frames {
                 _ => Err("a length of more than four bytes".into()),
             };
         };
-        let head = 1 + digits;
-        let bytes = head + rest;
+        let bytes = 1 + digits + rest;
         if bytes <= PACKET_MAX {
             if self.buffer.len() < bytes {
                 self.buffer.reserve(bytes - self.buffer.len());
@@ -64,31 +63,39 @@ impl Frames {
         if first >> 4 != 3 {
             return Err(format!("a packet of type {} with {bytes} bytes", first >> 4));
         }
-        let Some((topic, id, qos)) = self.head(first, head, bytes)? else { return Ok(None) };
+        let Some(Head { topic, id, qos }) = head(&self.buffer[..])? else { return Ok(None) };
+        let topic = String::from_utf8_lossy(topic).into_owned();
         self.skip = bytes;
         Ok(Some(Frame::TooLarge { topic, id, qos, bytes }))
     }
+}
 
-    /// Topic, id and QoS of the message that the buffer begins with.
-    fn head(
-        &self,
-        first: u8,
-        head: usize,
-        bytes: usize,
-    ) -> Result<Option<(String, u16, u8)>, String> {
-        let number = |at: usize| {
-            self.buffer.get(at..at + 2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
-        };
-        let Some(topic) = number(head) else { return Ok(None) };
-        let end = head + 2 + usize::from(topic);
-        if end + 2 > bytes {
-            return Err("a topic beyond its packet".into());
-        }
-        let Some(id) = number(end) else { return Ok(None) };
-        let topic = String::from_utf8_lossy(&self.buffer[head + 2..end]).into_owned();
-        let qos = first >> 1 & 3;
-        Ok(Some((topic, if qos == 0 { 0 } else { id }, qos)))
+/// What a message begins with.
+#[derive(Debug, PartialEq)]
+pub(super) struct Head<'a> {
+    pub(super) topic: &'a [u8],
+    /// Packet id, 0 with QoS 0.
+    pub(super) id: u16,
+    pub(super) qos: u8,
+}
+
+/// Topic, id and QoS of the message that some bytes begin with; `None` where more bytes are needed.
+///
+/// # Errors
+/// The topic is longer than the packet.
+pub(super) fn head(bytes: &[u8]) -> Result<Option<Head<'_>>, String> {
+    let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
+    let Some((digits, rest)) = length(rest) else { return Ok(None) };
+    let (head, qos) = (1 + digits, first >> 1 & 3);
+    let number =
+        |at: usize| bytes.get(at..at + 2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+    let Some(topic) = number(head) else { return Ok(None) };
+    let end = head + 2 + usize::from(topic);
+    if end + if qos == 0 { 0 } else { 2 } > head + rest {
+        return Err("a topic beyond its packet".into());
     }
+    let id = if qos == 0 { Some(0) } else { number(end) };
+    Ok(bytes.get(head + 2..end).zip(id).map(|(topic, id)| Head { topic, id, qos }))
 }
 
 #[cfg(test)]
@@ -130,6 +137,7 @@ mod tests {
         fn no_bytes_make_it_panic(
             stream in proptest::collection::vec(any::<u8>(), 0..400), step in 1..50usize
         ) {
+            let _head = head(&stream);
             let mut frames = Frames::default();
             'all: for bytes in stream.chunks(step) {
                 frames.buffer.extend_from_slice(bytes);

@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use bytes::BytesMut;
 use chrono::{DateTime, Utc};
 use fletchck_shared::config::Protocol;
 use tokio::{
@@ -14,7 +15,7 @@ use super::{
     Arrived, Greeting, Link, LinkState,
     dial::dial,
     failure::{self, Failure},
-    frame::{Frame, Frames},
+    frame::{self, Frame, Frames},
     outbox::{Outbox, Publication},
     packet::{self, Incoming, Limits, Publish},
     sending::{Dropped, Sending},
@@ -243,11 +244,7 @@ impl<O: Outbox, G: Greeting> Session<'_, O, G> {
         while self.held.is_none() {
             match self.reader.frames.next().map_err(Failure::Malformed)? {
                 None => break,
-                Some(Frame::Whole(frame)) => {
-                    let incoming =
-                        packet::read(self.protocol, frame).map_err(Failure::Malformed)?;
-                    self.take(incoming)?;
-                }
+                Some(Frame::Whole(frame)) => self.take_frame(frame)?,
                 Some(Frame::TooLarge { topic, id, qos, bytes }) => {
                     self.link.skipped(&topic, bytes);
                     self.answer(qos, id);
@@ -255,6 +252,22 @@ impl<O: Outbox, G: Greeting> Session<'_, O, G> {
             }
         }
         Ok(())
+    }
+
+    fn take_frame(&mut self, frame: BytesMut) -> Result<(), Failure> {
+        let message = frame.first().is_some_and(|first| first >> 4 == 3);
+        let mark = message.then(|| frame::head(&frame).map(|head| head.map(|h| (h.qos, h.id))));
+        match (packet::read(self.protocol, frame), mark) {
+            (Ok(incoming), _) => self.take(incoming),
+            // A message that cannot be read, and that the broker may keep, must not end session after session.
+            (Err(why), Some(Ok(Some((qos, id))))) => {
+                let why = format!("it came in and cannot be read: {why}");
+                self.link.dropped(Dropped { topic: String::new(), why });
+                self.answer(qos, id);
+                Ok(())
+            }
+            (Err(why), _) => Err(Failure::Malformed(why)),
+        }
     }
 
     fn take(&mut self, incoming: Incoming) -> Result<(), Failure> {

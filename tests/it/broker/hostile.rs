@@ -38,7 +38,8 @@ async fn topics_and_filters_that_are_none_close_or_are_refused() -> Result<()> {
     let honest = Honest::start(site.port).await?;
     for level in [V4, V5] {
         // Its first character once made the router panic. It is a good topic.
-        let (mut raw, _) = Raw::enter(site.port, level, &Hello { id: "a", ..Hello::default() }).await?;
+        let (mut raw, _) =
+            Raw::enter(site.port, level, &Hello { id: "a", ..Hello::default() }).await?;
         ensure!(raw.publish("ä/b", "1", false).await? == 0);
         honest.check().await?;
         for topic in ["", "a/+", "#", "$SYS/x", "a\0b"] {
@@ -179,7 +180,10 @@ async fn mutated_packets_disturb_nobody() -> Result<()> {
             packet(0x40, &[0, 1]),
             packet(0x62, &[0, 7]),
             // With properties: expiry, content type, correlation data, a user property.
-            packet(0x32, b"\0\x03m/b\0\x05\x1a\x02\0\0\0\x09\x03\0\x01t\x09\0\x02cd\x26\0\x02ab\0\x03abcpay"),
+            packet(
+                0x32,
+                b"\0\x03m/b\0\x05\x1a\x02\0\0\0\x09\x03\0\x01t\x09\0\x02cd\x26\0\x02ab\0\x03abcpay",
+            ),
             packet(0xe0, &[0x04, 5, 17, 0, 0, 0, 9]),
         ];
         for _ in 0..random.random_range(1..5) {

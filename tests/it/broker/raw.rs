@@ -64,11 +64,7 @@ impl Raw {
     }
 
     /// Connects and answers the CONNACK's body.
-    pub(super) async fn knock(
-        port: u16,
-        level: u8,
-        hello: &Hello<'_>,
-    ) -> Result<(Self, Vec<u8>)> {
+    pub(super) async fn knock(port: u16, level: u8, hello: &Hello<'_>) -> Result<(Self, Vec<u8>)> {
         let mut raw = Self { stream: TcpStream::connect(("127.0.0.1", port)).await?, level };
         raw.send(&hello.bytes(level)).await?;
         let (header, body) = raw.read().await?.context("closed without an answer")?;

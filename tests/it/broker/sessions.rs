@@ -88,8 +88,7 @@ async fn an_mqtt_5_session_without_expiry_ends_with_its_connection() -> Result<(
 async fn subscription_options_of_mqtt_5_are_followed() -> Result<()> {
     let site = Site::open().await?;
     let mut writer = writer(&site).await?;
-    let (mut raw, _) =
-        Raw::enter(site.port, V5, &Hello { id: "a", ..Hello::default() }).await?;
+    let (mut raw, _) = Raw::enter(site.port, V5, &Hello { id: "a", ..Hello::default() }).await?;
     // No local (4), keep the retain flag (8), no retained messages (0x20).
     writer.publish("o", "before", true).await?;
     ensure!(raw.subscribe("o", 1 | 4 | 8 | 0x20).await? == 1);

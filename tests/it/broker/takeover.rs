@@ -53,8 +53,7 @@ async fn a_crowd_with_one_name_ends_with_one() -> Result<()> {
         }
     }
     ensure!(survivors <= 1, "{survivors} with one client id");
-    let (mut raw, _) =
-        Raw::enter(site.port, V4, &Hello { id: "same", ..Hello::default() }).await?;
+    let (mut raw, _) = Raw::enter(site.port, V4, &Hello { id: "same", ..Hello::default() }).await?;
     ensure!(raw.publish("x", "1", false).await? == 0);
     honest.check().await
 }

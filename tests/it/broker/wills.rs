@@ -97,8 +97,8 @@ async fn silence_beyond_the_keep_alive_is_death() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_takeover_sends_the_old_will_before_the_new_birth_unless_the_session_goes_on() -> Result<()>
-{
+async fn a_takeover_sends_the_old_will_before_the_new_birth_unless_the_session_goes_on()
+-> Result<()> {
     let (mut site, mut watch) = watching().await?;
     for level in [V4, V5] {
         // MQTT 5 keeps its session for an hour, so that both versions have one.
