@@ -109,6 +109,7 @@ async function renew() {
     summary.className = made.className;
   }
   document.title = next.title;
+  page.dataset.stamp = place.dataset.stamp;
   for (const group of document.querySelectorAll("#groups details")) {
     if (names.has(group.querySelector(".title").textContent)) group.open = true;
   }
@@ -116,28 +117,25 @@ async function renew() {
   filter();
 }
 
+function again() {
+  renew().then(() => listen(page.dataset.stamp), () => setTimeout(again, 10000));
+}
+
 function listen(since) {
   const query = new URLSearchParams({ since });
   if (page.dataset.check !== undefined) query.set("check", page.dataset.check);
   const source = new EventSource(`${page.dataset.events}?${query}`);
-  let last = since;
   source.onopen = () => say("live", "on");
-  source.addEventListener("update", (event) => {
-    last = event.lastEventId;
-    update(JSON.parse(event.data));
-  });
-  source.addEventListener("reload", (event) => {
-    last = event.lastEventId;
-    renew().catch(() => say("not live", "off"));
-  });
+  source.addEventListener("update", (event) => update(JSON.parse(event.data)));
+  source.addEventListener("reload", () => renew().catch(() => say("not live", "off")));
   source.addEventListener("bye", () => {
     source.close();
     location.assign("/login");
   });
   source.onerror = () => {
     say("not live, trying again", "off");
-    // A refused stream is not tried again by the browser itself.
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => listen(last), 15000);
+    // A refused stream is not tried again by the browser itself. The page is: without a login it leads to one.
+    if (source.readyState === EventSource.CLOSED) setTimeout(again, 10000);
   };
   window.addEventListener("pagehide", () => source.close(), { once: true });
 }

@@ -36,6 +36,9 @@ const GATHER: Duration = Duration::from_millis(250);
 /// have changed.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
+/// Data of events that are their name alone: browsers drop an event without any.
+const SAY: &str = "1";
+
 /// What to follow.
 #[derive(Deserialize)]
 pub(super) struct Wanted {
@@ -176,7 +179,7 @@ impl Follower {
             }
             if !self.logged_in().await {
                 self.over = true;
-                return Some((Ok(Event::default().event("bye").data("")), self));
+                return Some((Ok(Event::default().event("bye").data(SAY)), self));
             }
             if changed && let Some(event) = self.compare() {
                 return Some((Ok(event), self));
@@ -224,7 +227,7 @@ impl Follower {
 
     /// Tells the page to get itself anew.
     fn reload(&self) -> Event {
-        Event::default().event("reload").id(self.state.stamp()).data("")
+        Event::default().event("reload").id(self.state.stamp()).data(SAY)
     }
 }
 
