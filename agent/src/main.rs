@@ -74,8 +74,9 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     }
     let path = loaded.path.clone();
     let mut watch = Watch::new(&path)?;
-    let mut service = Service::start(loaded, None).await?;
+    // Before anything starts: a signal during the start is one too.
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut service = Service::start(loaded, None).await?;
     loop {
         tokio::select! {
             _ = term.recv() => break,

@@ -4,6 +4,7 @@ mod broker;
 mod https;
 mod interop;
 mod link;
+mod migration;
 mod readings;
 mod samples;
 mod servers;

@@ -34,7 +34,8 @@ fn document(loaded: &Loaded, past: &Past) -> Value {
     for (name, check) in &site.checks {
         let stored = past.checks.get(name).map(|row| &row.state).or(check.seed.as_ref());
         if let (Some(Value::Object(entry)), Some(state)) = (checks.get_mut(name.as_str()), stored) {
-            entry.insert("data".into(), data(state, &check.kind, site));
+            let kind = check.sub_kind.as_ref().unwrap_or(&check.kind);
+            entry.insert("data".into(), data(state, kind, site));
         }
     }
     let mut added: Vec<_> = past.remotes.iter().filter(|(_, row)| row.added).collect();
@@ -54,7 +55,7 @@ fn remote(row: &RemoteRow, state: &State, site: &Site) -> Value {
         "subType": row.kind,
         "remoteId": row.remote_id,
         "actions": site.fleet.actions.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "data": data(state, "remote", site),
+        "data": data(state, row.kind.as_deref().unwrap_or("remote"), site),
     })
 }
 

@@ -40,8 +40,9 @@ pub async fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
     log_to_stderr();
     raise_file_limit();
     let mut watch = Watch::new(path)?;
-    let mut hub = Hub::start(load(path, args)?).await?;
+    // Before anything starts: a signal during the start is one too.
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hub = Hub::start(load(path, args)?).await?;
     loop {
         tokio::select! {
             _ = term.recv() => break,
