@@ -1,0 +1,136 @@
+//! What stands above the list of checks: failing checks with their logs, agents, faults of the configuration.
+
+use std::sync::Arc;
+
+use askama::Template;
+use chrono_tz::Tz;
+use fletchck_agent::engine::{AgentView, CheckView};
+use fletchck_shared::{
+    config::{Fault, Severity},
+    time,
+};
+
+use super::{failing, kind, render, sentence};
+use crate::web::page::check_address;
+
+/// Failing checks that are shown with their log; the others are in the list below.
+const CARDS: usize = 50;
+
+/// Lines of a log that are shown beside others.
+const CARD_LINES: usize = 8;
+
+/// A clock that differs by less is none to speak of, in seconds.
+const CLOCK_SLACK: u64 = 5;
+
+#[derive(Template)]
+#[template(path = "cards.html")]
+struct CardsPart<'a> {
+    away: Vec<Agent<'a>>,
+    cards: Vec<Card<'a>>,
+    more: usize,
+}
+
+struct Card<'a> {
+    view: &'a CheckView,
+    kind: String,
+    address: String,
+    sentence: &'a str,
+    since: Option<String>,
+    log: String,
+}
+
+#[derive(Template)]
+#[template(path = "agents.html")]
+struct AgentsPart<'a> {
+    agents: Vec<Agent<'a>>,
+}
+
+struct Agent<'a> {
+    id: &'a str,
+    online: bool,
+    since: String,
+    version: &'a str,
+    host: &'a str,
+    os: &'a str,
+    checks: u32,
+    /// What is wrong with its clock, if anything.
+    clock: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "faults.html")]
+struct FaultsPart<'a> {
+    faults: Vec<Shown<'a>>,
+}
+
+struct Shown<'a> {
+    word: &'static str,
+    fault: &'a Fault,
+}
+
+/// What needs attention, the worst of it with its log.
+pub(super) fn cards(checks: &[Arc<CheckView>], agents: &[Arc<AgentView>], zone: Tz) -> String {
+    let mut cards = failing(checks);
+    let more = cards.len().saturating_sub(CARDS);
+    cards.truncate(CARDS);
+    render(&CardsPart {
+        away: agents.iter().filter(|agent| !agent.online).map(|a| agent(a, zone)).collect(),
+        cards: cards.into_iter().map(card).collect(),
+        more,
+    })
+}
+
+fn card(view: &CheckView) -> Card<'_> {
+    let lines = &view.state.log;
+    let mut log = lines[..lines.len().min(CARD_LINES)].join("\n");
+    if lines.len() > CARD_LINES {
+        log.push_str("\n…");
+    }
+    // A log that only repeats the sentence says nothing.
+    if log == sentence(view) {
+        log.clear();
+    }
+    Card {
+        kind: kind(view),
+        address: check_address(view.name.as_str()),
+        sentence: sentence(view),
+        since: view.state.last_fail.map(|at| time::people(at, view.zone)),
+        log,
+        view,
+    }
+}
+
+fn agent(view: &AgentView, zone: Tz) -> Agent<'_> {
+    let ahead = view.clock_ahead.filter(|ahead| ahead.unsigned_abs() >= CLOCK_SLACK);
+    Agent {
+        id: view.id.as_str(),
+        online: view.online,
+        since: time::people(view.since, zone),
+        version: &view.info.version,
+        host: &view.info.host,
+        os: &view.info.os,
+        checks: view.info.checks,
+        clock: ahead.map(|ahead| {
+            let way = if ahead > 0 { "ahead" } else { "behind" };
+            format!("its clock is {} s {way}", ahead.unsigned_abs())
+        }),
+    }
+}
+
+fn shown(fault: &Fault) -> Shown<'_> {
+    let word = match fault.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    Shown { word, fault }
+}
+
+/// The agents of the fleet.
+pub(super) fn agents(views: &[Arc<AgentView>], zone: Tz) -> String {
+    render(&AgentsPart { agents: views.iter().map(|view| agent(view, zone)).collect() })
+}
+
+/// What is wrong with the configuration.
+pub(super) fn faults(faults: &[Fault]) -> String {
+    render(&FaultsPart { faults: faults.iter().map(shown).collect() })
+}
