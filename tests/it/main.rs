@@ -1,6 +1,8 @@
 //! Tests across the whole program, with real servers on loopback. `tests/run` installs those and runs everything.
 
 mod broker;
+mod crash;
+mod fleet;
 mod https;
 mod interop;
 mod link;

@@ -113,7 +113,8 @@ impl Core {
 
     /// Adds a remote check for a message that no check stands for; `None` where that is not allowed.
     fn add(&mut self, heard: &Heard) -> Option<CheckName> {
-        if !self.identity.auto_add {
+        // Whether an agent lives is the hub's own finding, not something that others send.
+        if !self.identity.auto_add && heard.message.kind != "agent" {
             return None;
         }
         let id = heard.message.name.as_str();
