@@ -11,7 +11,7 @@ use fletchck_tests::{
     port,
     wait::{self, PATIENCE},
 };
-use rumqttc::{MqttOptions, QoS};
+use rumqttc::MqttOptions;
 use serde_json::{Value, json};
 
 /// `secret`, hashed so that a test need not wait for it.
@@ -117,11 +117,10 @@ async fn an_agent_cannot_speak_for_another() -> Result<()> {
     let lie =
         json!({ "name": "root", "type": "disk", "data": { "failState": true }, "agent": "nas" });
     let lie = lie.to_string();
-    pi.publish("fletchck/nas/check/root", QoS::AtLeastOnce, true, lie.as_bytes()).await?;
-    pi.publish("fletchck/pi/check/lie", QoS::AtLeastOnce, true, lie.as_bytes()).await?;
+    pi.publish("fletchck/nas/check/root", lie.clone(), true).await?;
+    pi.publish("fletchck/pi/check/lie", lie.clone(), true).await?;
     let truth = json!({ "name": "root", "type": "disk", "data": { "failState": false, "lastCheck": "2026-11-23T10:00:00Z" } });
-    pi.publish("fletchck/pi/check/root", QoS::AtLeastOnce, true, truth.to_string().as_bytes())
-        .await?;
+    pi.publish("fletchck/pi/check/root", truth.to_string(), true).await?;
     until(&hub, "pi/root", "pass").await?;
     ensure!(state(&hub, "nas/root").is_none() && state(&hub, "pi/lie").is_none());
     hub.stop().await
