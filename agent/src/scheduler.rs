@@ -1,7 +1,7 @@
 //! The one timer of all checks: it says which check is due, at the second the wall clock says so.
 //!
 //! Deadlines are wall clock times, while timers run on a clock that a suspended machine stops and that nobody can set.
-//! So the wall clock is compared with the timers every [`LOOK`] and before every answer; when the two disagree, all
+//! So the wall clock is compared with the timers every `LOOK` and before every answer; when the two disagree, all
 //! deadlines are laid anew, and a check whose clock was put back does not fall silent ([`Beat::clock_put_back`]).
 
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! The running site: one task that owns the state of every check, and what others may ask of it.
 //!
-//! It wakes for one of four events ([`event::Event`]), takes whatever else has come by then, stores all that follows in
+//! It wakes for one of four events (`event::Event`), takes whatever else has come by then, stores all that follows in
 //! one transaction, and only then shows and tells it. So a crash at any moment leaves either all of it or nothing.
 
 mod alarm;
