@@ -440,23 +440,3 @@ fn only_faults_that_were_not_there_before_stand_in_the_way_of_a_reload() {
     assert_eq!(broken("b.json"), Vec::<String>::new());
     assert_eq!(broken("c.json"), ["checks.root.type"]);
 }
-
-/// `cargo test --release -p fletchck-agent config -- --ignored --nocapture`
-#[test]
-#[ignore = "measures, and proves nothing on a busy machine"]
-fn ten_thousand_checks_are_read_in_a_moment() {
-    let check = |n: usize| {
-        let check = json!({"type": "disk", "trigger": {"interval": {"minutes": 5}}, "threshold": 2,
-            "publish": format!("home/{n}"), "options": {"level": 75, "volume": "/"}, "actions": ["log"],
-            "depends": [format!("check {}", n / 2)]});
-        (format!("check {}", n + 1), check)
-    };
-    let mut checks: Map<String, Value> = (0..10_000).map(check).collect();
-    checks.insert("check 0".into(), json!({"type": "memory"}));
-    let text = json!({"actions": {"log": {"type": "log"}}, "checks": checks}).to_string();
-    let folder = site(&[("site.json", &text)]);
-    let begin = std::time::Instant::now();
-    let loaded = load_set(&folder, "site.json", &[]);
-    println!("{} bytes, {} checks, {:?}", text.len(), loaded.site.checks.len(), begin.elapsed());
-    assert_eq!(told(&folder, &loaded.faults), "");
-}

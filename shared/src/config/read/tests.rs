@@ -412,22 +412,3 @@ proptest! {
         }
     }
 }
-
-/// `cargo test --release -p fletchck-shared config -- --ignored --nocapture`
-#[test]
-#[ignore = "measures, and proves nothing on a busy machine"]
-fn ten_thousand_checks_are_read_in_a_moment() {
-    let check = |n: usize| {
-        let check = json!({"type": "disk", "trigger": {"interval": {"minutes": 5}}, "threshold": 2,
-            "publish": format!("home/{n}"), "options": {"level": 75, "volume": "/"}, "actions": ["log"],
-            "depends": [format!("check {}", n / 2)]});
-        (format!("check {}", n + 1), check)
-    };
-    let mut checks: Map<String, Value> = (0..10_000).map(check).collect();
-    checks.insert("check 0".into(), json!({"type": "memory"}));
-    let value = json!({"actions": {"log": {"type": "log"}}, "checks": checks});
-    let begin = std::time::Instant::now();
-    let (site, faults) = read(&value, &Few, Tz::UTC);
-    println!("{} checks, {:?}", site.checks.len(), begin.elapsed());
-    assert!(faults.is_empty());
-}
