@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::Settings;
 use super::access::Access;
 use super::attempts::Attempts;
+use super::flow::Flow;
 use super::message::{Envelope, Heard, Message, deadline};
 use super::retained::{Full, Retained, Usage};
 use super::router::RouterHandle;
@@ -43,6 +44,34 @@ pub(super) struct Gate {
     numbers: AtomicU32,
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
+}
+
+/// Messages for the router, and the subscribers to wait for after them.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) packets: Vec<Packet>,
+    crowded: Vec<Arc<Flow>>,
+}
+
+impl Batch {
+    /// Whether nobody has to be waited for.
+    pub(super) fn is_settled(&self) -> bool {
+        self.crowded.is_empty()
+    }
+
+    /// Waits until subscribers have caught up. May be broken off and called again.
+    pub(super) async fn settle(&mut self) {
+        while let Some(flow) = self.crowded.last() {
+            flow.wait().await;
+            self.crowded.pop();
+        }
+    }
+
+    fn wait_for(&mut self, flow: &Arc<Flow>) {
+        if !self.crowded.iter().any(|known| Arc::ptr_eq(known, flow)) {
+            self.crowded.push(flow.clone());
+        }
+    }
 }
 
 /// A message on its way out, before it is sealed.
@@ -105,7 +134,7 @@ impl Gate {
         message: Accepted<'_>,
         targets: impl FnOnce() -> Arc<Targets>,
         usage: &Arc<Usage>,
-        batch: &mut Vec<Packet>,
+        batch: &mut Batch,
     ) -> Result<Bytes, Full> {
         let Accepted { topic, payload, qos, retain, properties, origin } = message;
         let expires = properties
@@ -130,14 +159,19 @@ impl Gate {
             bytes = Some(copy);
         }
         let targets = targets();
-        if !targets.slots.is_empty() {
-            let envelope = Envelope { topic, qos, retain, origin };
+        for (slot, flows) in &targets.slots {
+            let position = slot.advance(topic.len() + payload.len());
+            let envelope = Envelope { topic, qos, retain, origin, position };
             let sealed = envelope.seal(payload);
             bytes.get_or_insert_with(|| envelope.payload(&sealed));
-            batch.extend(targets.slots.iter().map(|slot| {
-                let publish = Publish::new(slot.clone(), sealed.clone(), false);
-                Packet::Publish(publish, properties.as_deref().cloned())
-            }));
+            let publish = Publish::new(slot.name.clone(), sealed, false);
+            batch.packets.push(Packet::Publish(publish, properties.as_deref().cloned()));
+            for flow in flows {
+                // A session that reads what it writes would wait for itself.
+                if flow.session != origin && flow.crowded() {
+                    batch.wait_for(flow);
+                }
+            }
         }
         let bytes = bytes.unwrap_or_else(|| Bytes::copy_from_slice(payload));
         for (filter, direct) in &targets.direct {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rumqttd::protocol::PublishProperties;
 
 /// What every accepted message is to the hub's own consumer.
@@ -55,10 +55,12 @@ pub(super) struct Envelope<'a> {
     pub(super) retain: bool,
     /// Number of the publishing session, for "no local".
     pub(super) origin: u32,
+    /// Its place in the slot, in bytes, by which a subscriber's lag is known.
+    pub(super) position: u64,
 }
 
 /// Bytes of an envelope around an empty topic.
-const HEAD: usize = 7;
+const HEAD: usize = 15;
 
 impl<'a> Envelope<'a> {
     /// Puts the envelope in front of a payload: both in one allocation.
@@ -67,6 +69,7 @@ impl<'a> Envelope<'a> {
         let mut bytes = BytesMut::with_capacity(HEAD + self.topic.len() + payload.len());
         bytes.put_u8(self.qos << 1 | u8::from(self.retain));
         bytes.put_u32(self.origin);
+        bytes.put_u64(self.position);
         bytes.put_u16(length);
         bytes.put_slice(self.topic.as_bytes());
         bytes.put_slice(payload);
@@ -81,14 +84,16 @@ impl<'a> Envelope<'a> {
     /// Takes an envelope and its payload apart.
     pub(super) fn open(sealed: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (head, rest) = sealed.split_first_chunk::<HEAD>()?;
-        let [flags, a, b, c, d, high, low] = *head;
-        let (topic, payload) =
-            rest.split_at_checked(usize::from(u16::from_be_bytes([high, low])))?;
+        let mut head = &head[..];
+        let (flags, origin) = (head.get_u8(), head.get_u32());
+        let (position, length) = (head.get_u64(), head.get_u16());
+        let (topic, payload) = rest.split_at_checked(usize::from(length))?;
         let envelope = Self {
             topic: std::str::from_utf8(topic).ok()?,
             qos: flags >> 1,
             retain: flags & 1 != 0,
-            origin: u32::from_be_bytes([a, b, c, d]),
+            origin,
+            position,
         };
         Some((envelope, payload))
     }
@@ -100,10 +105,11 @@ mod tests {
 
     #[test]
     fn an_envelope_opens_to_what_was_sealed() {
-        let envelope = Envelope { topic: "ä/b", qos: 1, retain: true, origin: 77 };
+        let envelope =
+            Envelope { topic: "ä/b", qos: 1, retain: true, origin: 77, position: 1 << 40 };
         let sealed = envelope.seal(b"payload");
         assert_eq!(envelope.payload(&sealed), &b"payload"[..]);
         assert_eq!(Envelope::open(&sealed), Some((envelope, &b"payload"[..])));
-        assert_eq!(Envelope::open(&sealed[..9]), None);
+        assert_eq!(Envelope::open(&sealed[..16]), None);
     }
 }

@@ -16,6 +16,7 @@ mod attempts;
 mod codec;
 mod connect;
 mod filter;
+mod flow;
 mod gate;
 mod keep;
 mod listener;
@@ -46,7 +47,7 @@ use tokio_rustls::TlsAcceptor;
 pub use self::access::{Access, Refusal, Rights, Table};
 pub use self::codec::Version;
 pub use self::filter::covers;
-use self::gate::{Accepted, Gate};
+use self::gate::{Accepted, Batch, Gate};
 pub use self::keep::{Change, Keep, Kept, Memory};
 pub use self::message::Heard;
 pub use self::retained::Limits;
@@ -196,7 +197,7 @@ impl Broker {
         payload: impl AsRef<[u8]>,
         retain: bool,
     ) -> anyhow::Result<()> {
-        let (gate, mut batch) = (&*self.gate, Vec::new());
+        let (gate, mut batch) = (&*self.gate, Batch::default());
         let usage = gate.retained.usage(&"".into());
         let topic: Arc<str> = topic.as_str().into();
         let accepted = Accepted {
@@ -211,7 +212,8 @@ impl Broker {
         let _payload: Bytes = gate
             .pass(accepted, targets, &usage, &mut batch)
             .map_err(|_| anyhow::anyhow!("too much is retained by the broker"))?;
-        gate.router().publish(&mut batch).await?;
+        gate.router().publish(&mut batch.packets).await?;
+        batch.settle().await;
         Ok(())
     }
 

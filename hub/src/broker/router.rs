@@ -26,7 +26,7 @@ pub(super) const WINDOW: u16 = 100;
 /// Bytes and number of the log's parts for a filter with wildcards: what a slow subscriber may be behind.
 const WIDE: (usize, usize) = (1 << 20, 10);
 /// The same for a filter of one topic.
-const NARROW: (usize, usize) = (64 << 10, 4);
+const NARROW: (usize, usize) = (256 << 10, 8);
 
 type Build = dyn Fn(&str, bool) -> Result<(LinkTx, LinkRx), Gone> + Send + Sync;
 

@@ -14,7 +14,13 @@ use parking_lot::RwLock;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::flow::{Flow, Following, Slot};
 use super::message::Message;
+
+/// Bytes that a subscriber may be behind before publishers wait: well below what the router keeps for it.
+const WIDE_LAG: u64 = 4 << 20;
+/// The same for a filter of one topic.
+const NARROW_LAG: u64 = 512 << 10;
 
 /// A subscription's way into a session that the gate serves itself.
 #[derive(Clone, Debug)]
@@ -47,7 +53,7 @@ pub(super) struct Direction {
 #[derive(Debug, Default)]
 pub(super) struct Targets {
     /// Slots in the router.
-    pub(super) slots: Vec<Bytes>,
+    pub(super) slots: Vec<(Arc<Slot>, Vec<Arc<Flow>>)>,
     /// Sessions served by the gate, with the filter each has subscribed.
     pub(super) direct: Vec<(Arc<str>, Direct)>,
 }
@@ -87,8 +93,15 @@ struct Node {
 struct Filter {
     text: Arc<str>,
     /// The slot and how many subscriptions use it.
-    slot: Option<(Bytes, usize)>,
+    slot: Option<Used>,
     direct: Vec<Direct>,
+}
+
+struct Used {
+    slot: Arc<Slot>,
+    users: usize,
+    /// The sessions among them that are connected.
+    flows: Vec<Arc<Flow>>,
 }
 
 impl Routes {
@@ -112,17 +125,36 @@ impl Routes {
     /// Adds a subscription that the router serves. Answers the filter's slot.
     pub(super) fn join(&self, filter: &TopicFilter) -> Result<Bytes, TooMany> {
         self.change(filter, |filter, narrow, wide| {
-            if let Some((slot, users)) = &mut filter.slot {
-                *users += 1;
-                return slot.clone();
+            if let Some(used) = &mut filter.slot {
+                used.users += 1;
+                return used.slot.name.clone();
             }
-            let slot = match filter.text.contains(['+', '#']) {
-                true => wide.take("w"),
-                false => narrow.take("n"),
+            let (name, most) = match filter.text.contains(['+', '#']) {
+                true => (wide.take("w"), WIDE_LAG),
+                false => (narrow.take("n"), NARROW_LAG),
             };
-            filter.slot = Some((slot.clone(), 1));
-            slot
+            let slot = Arc::new(Slot::new(name.clone(), most));
+            filter.slot = Some(Used { slot, users: 1, flows: Vec::new() });
+            name
         })
+    }
+
+    /// Has publishers wait for a session that reads what it joined, as long as the answer is held.
+    pub(super) fn follow(
+        &self,
+        filter: &TopicFilter,
+        session: u32,
+        client: &Arc<str>,
+    ) -> Option<Following> {
+        let follow = |filter: &mut Filter, _: &mut Slots, _: &mut Slots| {
+            let used = filter.slot.as_mut()?;
+            let flow = Arc::new(Flow::new(used.slot.clone(), session, client.clone()));
+            used.flows.retain(|flow| !flow.is_over());
+            used.flows.push(flow.clone());
+            Some(Following::new(flow))
+        };
+        // It was joined, so there is room for it.
+        self.change(filter, follow).ok().flatten()
     }
 
     /// Adds a subscription that the gate serves.
@@ -133,9 +165,10 @@ impl Routes {
     /// Takes back one [`Routes::join`].
     pub(super) fn leave(&self, filter: &str) {
         self.drop_from(filter, |filter| {
-            let (slot, users) = filter.slot.as_mut()?;
-            *users -= 1;
-            let unused = (*users == 0).then(|| slot.clone());
+            let used = filter.slot.as_mut()?;
+            used.users -= 1;
+            used.flows.retain(|flow| !flow.is_over());
+            let unused = (used.users == 0).then(|| used.slot.name.clone());
             if unused.is_some() {
                 filter.slot = None;
             }
@@ -251,7 +284,8 @@ fn collect(node: &Node, topic: &str, targets: &mut Targets) {
 impl Targets {
     fn add(&mut self, node: Option<&Node>) {
         let Some(filter) = node.and_then(|node| node.filter.as_ref()) else { return };
-        self.slots.extend(filter.slot.as_ref().map(|(slot, _)| slot.clone()));
+        let used = filter.slot.as_ref();
+        self.slots.extend(used.map(|used| (used.slot.clone(), used.flows.clone())));
         let direct = filter.direct.iter().map(|direct| (filter.text.clone(), direct.clone()));
         self.direct.extend(direct);
     }
@@ -269,6 +303,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn names(targets: &Targets) -> Vec<Bytes> {
+        targets.slots.iter().map(|(slot, _)| slot.name.clone()).collect()
+    }
 
     fn filter(text: &str) -> TopicFilter {
         TopicFilter::try_from(text).expect("valid")
@@ -289,7 +327,7 @@ mod tests {
                     want.push(slot);
                 }
             }
-            let mut got = routes.targets(&topic).slots;
+            let mut got = names(&routes.targets(&topic));
             got.sort();
             want.sort();
             prop_assert_eq!(got, want);
@@ -307,7 +345,7 @@ mod tests {
         let first = routes.join(&filter("a/b")).expect("room");
         assert_eq!(routes.join(&filter("a/b")), Ok(first.clone()));
         routes.leave("a/b");
-        assert_eq!(routes.targets("a/b").slots, std::slice::from_ref(&first));
+        assert_eq!(names(&routes.targets("a/b")), std::slice::from_ref(&first));
         routes.leave("a/b");
         assert!(routes.targets("a/b").slots.is_empty());
         assert_eq!(routes.join(&filter("c/d")), Ok(first));

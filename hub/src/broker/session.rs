@@ -23,7 +23,8 @@ use self::inbound::Known;
 use self::outbound::Outbound;
 use super::access::Rights;
 use super::codec::{Fault, Version};
-use super::gate::Gate;
+use super::flow::Following;
+use super::gate::{Batch, Gate};
 use super::message::Heard;
 use super::retained::Usage;
 use super::router::{Gone, Link, Name, RouterHandle};
@@ -111,13 +112,13 @@ struct Session<S> {
     /// Packet ids of QoS 2 messages that were received but not released.
     received: HashSet<u16>,
     heard: Vec<Heard>,
-    batch: Vec<Packet>,
+    batch: Batch,
     denied: u64,
 
     // To the client.
     subscriptions: HashMap<Arc<str>, Subscription>,
     /// Filter of each slot, for what the router sends.
-    slots: HashMap<bytes::Bytes, Arc<str>>,
+    slots: HashMap<bytes::Bytes, (Arc<str>, Following)>,
     link: Option<Link>,
     /// Answers the router owes to subscriptions.
     answers: usize,
@@ -212,7 +213,7 @@ where
             topics: HashMap::new(),
             received: HashSet::new(),
             heard: Vec::new(),
-            batch: Vec::new(),
+            batch: Batch::default(),
             denied: 0,
             subscriptions: HashMap::new(),
             slots: HashMap::new(),
@@ -246,7 +247,9 @@ where
         for (filter, subscription) in &self.subscriptions {
             if let Way::Slot(slot) = &subscription.way {
                 link.subscribe(slot)?;
-                self.slots.insert(slot.clone(), filter.clone());
+                let follow =
+                    self.gate.routes.follow(&subscription.filter, self.number, &self.client);
+                self.slots.extend(follow.map(|flow| (slot.clone(), (filter.clone(), flow))));
             }
         }
         self.link = Some(link);
@@ -287,8 +290,11 @@ where
             self.flush().await?;
             self.acknowledge()?;
             self.read.reserve(self.read_size);
+            let settled = self.batch.is_settled();
             tokio::select! {
-                read = timeout_at(deadline, self.io.read_buf(&mut self.read)) => {
+                // A publisher is not read while a subscriber has to catch up, but goes on receiving.
+                () = self.batch.settle(), if !settled => deadline = Instant::now() + self.out.silence,
+                read = timeout_at(deadline, self.io.read_buf(&mut self.read)), if settled => {
                     match read {
                         Err(_) => return Err(End::Idle),
                         Ok(read) => match read? {
@@ -347,6 +353,8 @@ where
     async fn finish(mut self, end: End, will: Option<Will>, seat: Seat) {
         self.say_farewell(&end).await;
         drop(self.link.take());
+        // Publishers wait no longer for it.
+        self.slots.clear();
         let expiry = match end {
             End::Left { expiry: Some(expiry), .. } if self.expiry > 0 => expiry.min(self.expiry),
             _ => self.expiry,

@@ -7,7 +7,7 @@ use fletchck_shared::topic::Topic;
 use rumqttd::protocol::{LastWill, LastWillProperties, PublishProperties};
 use tokio_util::sync::CancellationToken;
 
-use super::gate::{Accepted, Gate};
+use super::gate::{Accepted, Batch, Gate};
 use super::message::Heard;
 use super::retained::Usage;
 
@@ -51,7 +51,7 @@ impl Will {
     /// Sends the will now.
     pub(super) async fn send(self, gate: &Gate, client: &Arc<str>, usage: &Arc<Usage>) {
         let Self { topic, message, properties, .. } = self;
-        let (mut batch, retain) = (Vec::new(), message.retain);
+        let (mut batch, retain) = (Batch::default(), message.retain);
         let accepted = Accepted {
             topic: &topic,
             payload: &message.message,
@@ -69,7 +69,7 @@ impl Will {
         if gate.tap.send(heard).await.is_err() {
             tracing::debug!("nobody hears messages any more");
         }
-        if let Err(error) = gate.router().publish(&mut batch).await {
+        if let Err(error) = gate.router().publish(&mut batch.packets).await {
             tracing::warn!(client.id = %client, %error, "will not sent to subscribers");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use tokio::time::Instant;
 
 use super::raw::{Hello, Raw, V4, V5, publish, unsubscribe};
@@ -43,6 +43,38 @@ async fn a_message_of_qos_2_arrives_once_though_it_is_sent_again() -> Result<()>
         raw.publish("then", "2", false).await?;
         ensure!(&*site.hear().await?.topic == "once");
         ensure!(&*site.hear().await?.topic == "then");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn publishers_wait_for_a_subscriber_that_follows() -> Result<()> {
+    let site = Site::open().await?;
+    let (mut reader, _) =
+        Raw::enter(site.port, V4, &Hello { id: "reader", ..Hello::default() }).await?;
+    reader.subscribe("much/+", 1).await?;
+    // Far more than the router keeps for a subscriber.
+    let (writers, each) = (4, 10_000);
+    let mut writing = Vec::new();
+    for writer in 0..writers {
+        let (id, port) = (format!("writer-{writer}"), site.port);
+        writing.push(tokio::spawn(async move {
+            let (mut raw, _) = Raw::enter(port, V4, &Hello { id: &id, ..Hello::default() }).await?;
+            let message = publish(V4, &format!("much/{writer}"), &"x".repeat(1000), 1, false);
+            for _ in 0..each / 100 {
+                raw.send(&message.repeat(100)).await?;
+                for _ in 0..100 {
+                    raw.read_type(4).await?;
+                }
+            }
+            anyhow::Ok(())
+        }));
+    }
+    for number in 0..writers * each {
+        reader.message().await.with_context(|| format!("message {number}"))?;
+    }
+    for writing in writing {
+        writing.await??;
     }
     Ok(())
 }

@@ -97,7 +97,7 @@ where
                 permit.send(heard);
             }
         }
-        self.router.publish(&mut self.batch).await?;
+        self.router.publish(&mut self.batch.packets).await?;
         Ok(())
     }
 
@@ -243,8 +243,12 @@ where
             filter: wish.filter,
         };
         let text: Arc<str> = subscription.filter.as_str().into();
-        if let Way::Slot(slot) = &subscription.way {
-            self.slots.insert(slot.clone(), text.clone());
+        if let Way::Slot(slot) = &subscription.way
+            && !self.slots.contains_key(slot)
+        {
+            let routes = &self.gate.routes;
+            let follow = routes.follow(&subscription.filter, self.number, &self.client);
+            self.slots.extend(follow.map(|flow| (slot.clone(), (text.clone(), flow))));
         }
         let qos = subscription.qos;
         self.subscriptions.insert(text, subscription);

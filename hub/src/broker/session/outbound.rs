@@ -161,9 +161,10 @@ where
         properties: Option<PublishProperties>,
         id: Option<u16>,
     ) -> bool {
-        let Some(filter) = self.slots.get(&publish.topic) else { return false };
+        let Some((filter, flow)) = self.slots.get(&publish.topic) else { return false };
         let Some(subscription) = self.subscriptions.get(filter) else { return false };
         let Some((envelope, payload)) = Envelope::open(&publish.payload) else { return false };
+        flow.reach(envelope.position);
         // A publisher may have looked the slot up just before it went to another filter.
         if !subscription.filter.matches(envelope.topic)
             || (subscription.no_local && envelope.origin == self.number)
