@@ -10,8 +10,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::store::Store;
 
-/// What is logged where `FLETCHCK_LOG` says nothing else.
-const LOG: &str = "info,rumqttc=error,rumqttd=error,tokio_cron_scheduler=error";
+/// What is logged where `FLETCHCK_LOG` says nothing else. rumqttd opens spans at error level for every message, which would
+/// cost more than the message; what matters of it is told by the broker.
+const LOG: &str = "info,rumqttc=error,rumqttd=off,tokio_cron_scheduler=error";
 
 /// The store of a site: beside its configuration, under the same name.
 pub fn store_path(config: &Path) -> PathBuf {
