@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -70,7 +71,9 @@ impl Original {
     /// It is not running, does not end in time, or saved nothing readable.
     pub async fn stop(&mut self) -> Result<Value> {
         let mut process = self.process.take().context("the original is not running")?;
-        process.stop().await?;
+        process.signal(Signal::TERM)?;
+        // Logged once it has saved. Now and then it hangs after that, waiting for a thread of its own; it is killed.
+        process.wait_for_line("Exiting").await?;
         self.saved()
     }
 
