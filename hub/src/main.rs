@@ -4,9 +4,7 @@ use std::{path::Path, process::ExitCode};
 
 use anyhow::bail;
 use fletchck::{
-    cli::{
-        Args, Command, Profile, add_agent, args, check_config, completions, init, merge, passwd,
-    },
+    cli::{Args, Command, Profile, add_agent, args, completions, init, merge, passwd},
     run,
 };
 use fletchck_agent::{chain, once};
@@ -38,7 +36,7 @@ async fn carry_out(args: &Args) -> anyhow::Result<ExitCode> {
             init::init(&args.new_file(), wanted)?;
         }
         Some(Command::CheckConfig { file: other }) => {
-            return check_config::check_config(other.as_deref().unwrap_or(&file));
+            return once::check_config(other.as_deref().unwrap_or(&file));
         }
         Some(Command::Check { name }) => return once::check(&file, name).await,
         Some(Command::List) => return once::list(&file),

@@ -1,6 +1,9 @@
 //! What the engine holds, and how it moves from one event to the next commit.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -45,6 +48,8 @@ pub(super) struct Core {
     pub(super) finished: VecDeque<CheckName>,
     /// Sequences whose running member is gone.
     pub(super) orphaned: Vec<CheckName>,
+    /// Members of sequences.
+    pub(super) members: HashSet<CheckName>,
     /// Checks that changed since the last commit.
     pub(super) touched: IndexSet<CheckName>,
     pub(super) removed: Vec<CheckName>,
@@ -88,7 +93,8 @@ impl Core {
         entry.state = state;
         let keep = transition.is_some();
         if let Some(transition) = transition {
-            let told = entry.check.actions.iter().filter(|_| transition.tell);
+            let tells = transition.tell && !(entry.added() && entry.quiet());
+            let told = entry.check.actions.iter().filter(|_| tells);
             let deliveries = told
                 .filter(|action| self.site.actions.contains_key(*action))
                 .map(|action| {

@@ -77,6 +77,11 @@ impl Entry {
         self.remote.as_ref().is_some_and(|row| row.added)
     }
 
+    /// Whether a sequence at its agent tells of its failures, so that it does not itself.
+    pub(super) fn quiet(&self) -> bool {
+        self.remote.as_ref().is_some_and(|row| row.quiet)
+    }
+
     /// Longest silence of a remote check.
     pub(super) fn timeout(&self) -> Option<Duration> {
         match self.plan {

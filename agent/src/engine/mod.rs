@@ -146,6 +146,7 @@ impl Engine {
             ended: ended_tx,
             finished: Default::default(),
             orphaned: Vec::new(),
+            members: Default::default(),
             touched: Default::default(),
             removed: Vec::new(),
             batch: Batch::default(),

@@ -16,8 +16,9 @@ impl Core {
             return;
         }
         let agent = &self.identity.agent;
-        let payload =
-            Message::write(Some(agent), name, entry.shown_kind(), &entry.state, entry.zone);
+        let alerts = !entry.check.actions.is_empty() || !self.members.contains(name);
+        let (kind, state) = (entry.shown_kind(), &entry.state);
+        let payload = Message::write(Some(agent), name, kind, state, alerts, entry.zone);
         if let Some(topic) = &entry.check.publish {
             self.batch.outgoing.push(OutgoingRow {
                 topic: topic.as_str().into(),

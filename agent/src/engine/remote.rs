@@ -92,6 +92,7 @@ impl Core {
             }
         }
         let mut bound = row.clone();
+        bound.quiet = !heard.message.alerts;
         bound.kind = Some(heard.message.kind.clone());
         bound.remote_id = Some(heard.message.name.as_str().to_owned());
         if let Some(agent) = heard.agent.as_ref().or(heard.message.agent.as_ref()) {
@@ -140,6 +141,7 @@ impl Core {
         }
         let row = RemoteRow {
             added: true,
+            quiet: !heard.message.alerts,
             kind: Some(heard.message.kind.clone()),
             agent: agent.cloned(),
             remote_id: Some(id.to_owned()),

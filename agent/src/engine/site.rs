@@ -1,6 +1,6 @@
 //! The configuration: entered at the start, and taken over anew on reload without touching what did not change.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use fletchck_shared::{
     CheckName,
@@ -36,6 +36,7 @@ impl Core {
                 self.enter_remote(name, row, state);
             }
         }
+        self.note_members();
         // What is left was deleted from the file while nothing ran. A check that is only left out for a fault stays.
         for (name, row) in past.checks {
             if self.site.left_out.contains(&name) {
@@ -96,18 +97,18 @@ impl Core {
                 self.touched.insert(name.clone());
             }
         }
-        let order: HashSet<_> = names.iter().collect();
-        let mut place = 0;
-        let places: std::collections::HashMap<_, _> = names
-            .iter()
-            .map(|name| {
-                place += 1;
-                (name.clone(), place)
-            })
-            .collect();
-        self.entries.sort_by_key(|name, _| {
-            if order.contains(name) { places.get(name).copied() } else { Some(usize::MAX) }
+        self.note_members();
+        // The owner's order, and behind it what was added by itself.
+        let order = &self.site.checks;
+        self.entries.sort_by_cached_key(|name, _| order.get_index_of(name).unwrap_or(usize::MAX));
+    }
+
+    fn note_members(&mut self) {
+        let members = self.entries.values().filter_map(|entry| match &entry.plan {
+            Plan::Sequence(members) => Some(members.iter().cloned()),
+            Plan::Probe(_) | Plan::Remote { .. } => None,
         });
+        self.members = members.flatten().collect();
     }
 
     fn change(&mut self, name: &CheckName) {

@@ -1,6 +1,6 @@
 //! What this site says of itself at the beginning of a session with a broker.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use fletchck_shared::{AgentId, State, topic::Topic, wire::Message};
@@ -30,17 +30,20 @@ impl Greeting for Greeter {
             return Vec::new();
         }
         let ran = |view: &Arc<CheckView>| view.state != State::default();
-        let views = self.board.checks().into_iter().filter(ran);
-        views.flat_map(|view| self.state(&view)).collect()
+        let views = self.board.checks();
+        let members: HashSet<_> = views.iter().flat_map(|view| view.members.clone()).collect();
+        let alerts = |view: &CheckView| !view.actions.is_empty() || !members.contains(&view.name);
+        let ran = views.iter().filter(|view| ran(view));
+        ran.flat_map(|view| self.state(view, alerts(view))).collect()
     }
 }
 
 impl Greeter {
-    fn state(&self, view: &CheckView) -> Vec<Publication> {
+    fn state(&self, view: &CheckView, alerts: bool) -> Vec<Publication> {
         let remote = view.kind == "remote";
         let kind = view.sub_kind.as_deref().filter(|_| remote).unwrap_or(&view.kind);
         let agent: &AgentId = &self.who.agent;
-        let payload = Message::write(Some(agent), &view.name, kind, &view.state, view.zone);
+        let payload = Message::write(Some(agent), &view.name, kind, &view.state, alerts, view.zone);
         let publication = |topic: &Topic, qos, retain| Publication {
             topic: topic.as_str().into(),
             payload: payload.clone().into(),

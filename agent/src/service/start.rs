@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use fletchck_shared::{AgentId, config::Site};
+use fletchck_shared::{AgentId, config::Site, topic::Topic};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 use tracing_subscriber::EnvFilter;
@@ -47,6 +47,7 @@ pub(super) async fn agent_id(site: &Site, store: &Store) -> anyhow::Result<Agent
     }
     if let Some(id) = site.mqtt.as_ref().and_then(|mqtt| mqtt.client_id.as_deref())
         && let Ok(id) = AgentId::try_from(id)
+        && id.as_str() != Topic::HUB
     {
         return Ok(id);
     }

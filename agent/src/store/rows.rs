@@ -26,6 +26,8 @@ pub struct CheckRow {
 pub struct RemoteRow {
     /// Whether it was added when it was first heard; its owner has no entry for it in the file.
     pub added: bool,
+    /// Its failures are not told: it is a member of a sequence that tells.
+    pub quiet: bool,
     /// Its type at its agent.
     pub kind: Option<String>,
     /// The agent, where messages say.

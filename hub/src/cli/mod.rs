@@ -6,7 +6,6 @@
 pub mod add_agent;
 pub mod args;
 mod certificate;
-pub mod check_config;
 pub mod completions;
 pub mod init;
 pub mod merge;

@@ -66,6 +66,11 @@ impl Agents {
         Self { agents: HashMap::new(), due: BTreeMap::new(), grace, max }
     }
 
+    /// Takes over another grace period and another bound, from the next agent that goes or comes on.
+    pub fn limit(&mut self, grace: Duration, max: usize) {
+        (self.grace, self.max) = (grace, max);
+    }
+
     /// Agents that this hub knew before it started. Whether they live is not known; those that do not come within the
     /// grace period are missing.
     pub fn expect(

@@ -144,7 +144,7 @@ mod tests {
     fn message(from: Option<&str>, name: &str, kind: &str) -> Vec<u8> {
         let from = from.map(agent);
         let name = CheckName::try_from(name).expect("a name");
-        Message::write(from.as_ref(), &name, kind, &State::default(), Tz::UTC)
+        Message::write(from.as_ref(), &name, kind, &State::default(), true, Tz::UTC)
     }
 
     /// The judgement in one word.

@@ -86,7 +86,7 @@ impl From<Arrived> for Message {
 
 /// Starts hearing. It ends with `stop`, or with the engine; a source that ends is left.
 ///
-/// A changed grace period or bound of agents counts for agents that are heard of from then on.
+/// A changed grace period or bound of agents counts for agents that go or come from then on.
 pub fn spawn(
     settings: watch::Receiver<Arc<Settings>>,
     engine: Handle,
@@ -159,7 +159,10 @@ impl Fleet {
                 }
                 changed = self.settings.changed() => {
                     match changed {
-                        Ok(()) => self.now = self.settings.borrow_and_update().clone(),
+                        Ok(()) => {
+                            self.now = self.settings.borrow_and_update().clone();
+                            self.agents.limit(self.now.grace, self.now.agents_max);
+                        }
                         // Whoever could change them is gone: this site ends.
                         Err(_) => return Ok(()),
                     }

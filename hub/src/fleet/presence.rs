@@ -51,7 +51,13 @@ pub fn message(agent: &AgentId, presence: &Presence, at: DateTime<Utc>, zone: Tz
         last_pass: (!away).then_some(at),
         ..Report::default()
     };
-    Message { name: name(agent), kind: PRESENCE.into(), agent: Some(agent.clone()), report }
+    Message {
+        name: name(agent),
+        kind: PRESENCE.into(),
+        agent: Some(agent.clone()),
+        alerts: true,
+        report,
+    }
 }
 
 /// The same as the engine takes it.

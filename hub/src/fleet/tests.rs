@@ -63,7 +63,7 @@ impl Running {
 fn state(agent: &str, name: &str) -> Vec<u8> {
     let agent = AgentId::try_from(agent).expect("an id");
     let name = CheckName::try_from(name).expect("a name");
-    Wire::write(Some(&agent), &name, "disk", &State::default(), chrono_tz::UTC)
+    Wire::write(Some(&agent), &name, "disk", &State::default(), true, chrono_tz::UTC)
 }
 
 #[tokio::test]

@@ -21,6 +21,9 @@ pub struct Message {
     pub kind: String,
     /// The agent that runs it. The original does not say.
     pub agent: Option<AgentId>,
+    /// Whether its own failures are to be told. `false` for a member of a sequence that has no actions of its own: the
+    /// sequence tells.
+    pub alerts: bool,
     /// Its state.
     pub report: Report,
 }
@@ -71,15 +74,17 @@ impl Message {
         };
         let data = map.get("data").ok_or_else(|| Rejected::Shape("`data` is missing".into()))?;
         let Data(report) = Data::read(data, zone).map_err(Rejected::Shape)?;
-        Ok(Self { name, kind: kind.to_owned(), agent, report })
+        let alerts = map.get("alerts") != Some(&Value::Bool(false));
+        Ok(Self { name, kind: kind.to_owned(), agent, alerts, report })
     }
 
-    /// Writes the state of a check as a payload.
+    /// Writes the state of a check as a payload. `alerts` as in [`Message::alerts`].
     pub fn write(
         agent: Option<&AgentId>,
         name: &CheckName,
         kind: &str,
         state: &State,
+        alerts: bool,
         zone: Tz,
     ) -> Vec<u8> {
         let mut map = Map::new();
@@ -89,6 +94,9 @@ impl Message {
         map.insert("v".into(), VERSION.into());
         if let Some(agent) = agent {
             map.insert("agent".into(), agent.as_str().into());
+        }
+        if !alerts {
+            map.insert("alerts".into(), false.into());
         }
         Value::Object(map).to_string().into_bytes()
     }

@@ -180,3 +180,26 @@ async fn additions_are_bounded() {
     }
     assert_eq!(running.board().checks().len(), 2);
 }
+
+#[tokio::test]
+async fn a_member_of_a_sequence_at_an_agent_is_told_of_by_its_sequence_alone() {
+    let running = Running::start(json!({
+        "actions": { "tell": { "type": "log" } }, "fleet": { "actions": ["tell"] },
+    }))
+    .await;
+    let mut member = by("nas", message(&running, "load", true, 0));
+    member["alerts"] = false.into();
+    running.hear(Some("nas"), "fletchck/nas/check/load", &member).await;
+    let whole = by("nas", message(&running, "all", true, 0));
+    running.hear(Some("nas"), "fletchck/nas/check/all", &whole).await;
+    let told = running.store.call(|db| {
+        db.query_row(
+            "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'deliveries'",
+            (),
+            |row| row.get(0),
+        )
+    });
+    let told: i64 = told.await.expect("read");
+    assert_eq!(told, 1, "one alert, the sequence's");
+    assert_eq!(running.view("nas/load").state.word(), "fail", "and shown all the same");
+}

@@ -1,10 +1,11 @@
-//! `fletchck check-config FILE`.
+//! All that is wrong with a configuration.
 
 use std::{path::Path, process::ExitCode};
 
 use anyhow::Result;
-use fletchck_agent::config::{Loaded, load};
 use fletchck_shared::config::Severity;
+
+use crate::config::{Loaded, load};
 
 /// Prints everything that is wrong with a configuration, a fault a line. Exits with 1 if a part of it cannot run.
 ///
