@@ -72,8 +72,8 @@ impl Original {
     pub async fn stop(&mut self) -> Result<Value> {
         let mut process = self.process.take().context("the original is not running")?;
         process.signal(Signal::TERM)?;
-        // Logged once it has saved. Now and then it hangs after that, waiting for a thread of its own; it is killed.
-        process.wait_for_line("Exiting").await?;
+        // Now and then it hangs after having saved, waiting for a thread of its own; it is killed.
+        process.wait_for_line("Saved site config").await?;
         self.saved()
     }
 
