@@ -52,7 +52,8 @@ async fn main() -> Result<()> {
         late.sort_by(f64::total_cmp);
         let at = |share: f64| late.get(((late.len() as f64 - 1.0) * share) as usize).copied();
         let (p50, p99, max) = (at(0.5), at(0.99), at(1.0));
-        let ms = |late: Option<f64>| late.map_or("-".to_owned(), |late| format!("{:.0}", late * 1e3));
+        let ms =
+            |late: Option<f64>| late.map_or("-".to_owned(), |late| format!("{:.0}", late * 1e3));
         writeln!(out, "{program:<10} {hanging:>8} {:>9} {:>9} {:>9}", ms(p50), ms(p99), ms(max))?;
     }
     Ok(())
@@ -70,10 +71,13 @@ fn checks(port: u16, hanging: usize, ours: bool) -> Value {
         }));
     }
     for n in 0..hanging {
-        checks.insert(format!("hangs {n}"), json!({
-            "type": "https", "trigger": { "interval": { "seconds": 5 } },
-            "options": { "hostname": "127.0.0.1", "port": port, "timeout": 5 },
-        }));
+        checks.insert(
+            format!("hangs {n}"),
+            json!({
+                "type": "https", "trigger": { "interval": { "seconds": 5 } },
+                "options": { "hostname": "127.0.0.1", "port": port, "timeout": 5 },
+            }),
+        );
     }
     Value::Object(checks)
 }
@@ -91,7 +95,9 @@ async fn watch(spectator: &Mqtt) -> Vec<f64> {
     }
     let gaps = |runs: Vec<DateTime<FixedOffset>>| {
         let pairs: Vec<_> = runs.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        pairs.into_iter().map(|gap| (gap.num_microseconds().unwrap_or(0) as f64 / 1e6 - INTERVAL).max(0.0))
+        pairs
+            .into_iter()
+            .map(|gap| (gap.num_microseconds().unwrap_or(0) as f64 / 1e6 - INTERVAL).max(0.0))
     };
     runs.into_values().flat_map(gaps).collect()
 }

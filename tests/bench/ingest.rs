@@ -28,8 +28,7 @@ const ROUNDS: usize = 3;
 const TICKS: f64 = 100.0;
 
 /// `secret`.
-const SECRET: &str =
-    "$argon2id$v=19$m=64,t=1,p=1$GoTy+K72tCQqUbh3L3BwNg$s5sHiwqtEUKZUcKp6ZE4TAU69IVdomA9dzrMC9qiUdw";
+const SECRET: &str = "$argon2id$v=19$m=64,t=1,p=1$GoTy+K72tCQqUbh3L3BwNg$s5sHiwqtEUKZUcKp6ZE4TAU69IVdomA9dzrMC9qiUdw";
 
 #[derive(Clone, Copy)]
 struct Run {
@@ -127,7 +126,8 @@ async fn load(port: u16, flips: bool) -> Result<Instant> {
 }
 
 fn message(name: &str, second: u32, fails: bool) -> String {
-    let at = chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(1_790_000_000 + i64::from(second));
+    let at = chrono::DateTime::UNIX_EPOCH
+        + chrono::TimeDelta::seconds(1_790_000_000 + i64::from(second));
     json!({ "name": name, "type": "disk", "data": {
         "threshold": 1, "failState": fails, "failCount": u32::from(fails),
         "log": ["/:  7% 19/252GiB, 72GiB Free, Target: 90%"], "softFail": null,
