@@ -113,7 +113,11 @@ impl Work {
                 Ok(None) => {}
                 Err(reason) => {
                     error!(action.name = %self.name, error = chain(&reason), "what is to be told cannot be read");
+                    while let Ok(notice) = self.queue.try_recv() {
+                        self.tell(&notice, 0, None).await;
+                    }
                     tokio::time::sleep(FIRST_PAUSE).await;
+                    continue;
                 }
             }
             tokio::select! {

@@ -81,6 +81,8 @@ async fn run(args: &Args) -> anyhow::Result<()> {
         tokio::select! {
             _ = term.recv() => break,
             _ = int.recv() => break,
+            // Whoever started it starts it again; a monitor that only looks alive helps nobody.
+            reason = service.broken() => return Err(reason),
             _ = watch.changed() => match config::load(&path) {
                 Ok(loaded) => _ = service.reload(loaded).await,
                 Err(reason) => warn!("the configuration cannot be read, what ran before goes on: {}", chain(&reason)),

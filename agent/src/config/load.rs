@@ -87,6 +87,8 @@ pub fn load_with(
     let mut documents = vec![(shown.clone(), document(path)?)];
     let mut faults = fragments(path, &folder, &mut documents, &mut sources);
 
+    let unread = faults.iter().any(|fault| fault.severity == Severity::Error);
+
     let failed = |source| LoadError::Merge { path: path.into(), source: Box::new(source) };
     // Most sites are one file, and laying thousands of checks over nothing takes its time.
     let alone = Merged::alone(&documents[0].1.map);
@@ -119,6 +121,7 @@ pub fn load_with(
     for (name, document) in &documents {
         add_lines(name, document, &mut faults);
     }
+    site.incomplete |= unread;
     from_folder(&mut site, &folder);
     let (_, Document { format, map: document, .. }) = documents.swap_remove(0);
     Ok(Loaded { path: absolute, folder, format, document, site, faults, sources })

@@ -17,21 +17,20 @@ impl Core {
             Request::Delete(name) => self.delete(&name),
             Request::Cleared(topic) => self.cleared(&topic),
             Request::Silent(agent, why) => {
-                self.silent(Some(&agent), &why);
+                self.silent(&agent, &why);
                 Ok(())
             }
             Request::BrokerAway(why) => {
-                self.silent(None, &why);
+                self.broker_away(&why);
                 Ok(())
             }
             Request::BrokerBack => {
-                self.hears_again();
+                self.broker_back();
                 Ok(())
             }
             Request::Reload(site, faults) => {
                 self.reload(*site);
-                let views = self.entries.values().map(|entry| self.view(entry)).collect();
-                self.board.replace(views, faults);
+                self.reloaded = Some(faults);
                 info!("the configuration was read again");
                 Ok(())
             }

@@ -1,13 +1,17 @@
 //! What the engine holds, and how it moves from one event to the next commit.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use fletchck_shared::{CheckName, State, config::Site, state::Seen};
+use fletchck_shared::{
+    CheckName, State,
+    config::{Fault, Site},
+    state::Seen,
+};
 use indexmap::{IndexMap, IndexSet};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
@@ -23,7 +27,7 @@ use crate::{
     actions::Notice,
     delivery::Delivery,
     scheduler::Scheduler,
-    store::{Batch, NewTransition, Store},
+    store::{Batch, CheckRow, NewTransition, RemoteRow, Store},
     turn::{Ended, Places},
 };
 
@@ -54,6 +58,10 @@ pub(super) struct Core {
     pub(super) touched: IndexSet<CheckName>,
     pub(super) removed: Vec<CheckName>,
     pub(super) batch: Batch,
+    /// Faults to show with all checks anew, once all this is stored.
+    pub(super) reloaded: Option<Vec<Fault>>,
+    /// What is kept of checks that stand in the configuration and do not run for a fault in them.
+    pub(super) aside: HashMap<CheckName, (CheckRow, Option<RemoteRow>)>,
     /// Answers to give once all this is stored.
     pub(super) answers: Vec<Answer>,
     /// Whether the store refused the last batch.
@@ -116,8 +124,16 @@ impl Core {
             });
         }
         self.touched.insert(name.clone());
+        self.store_mark(name);
         if publishes {
             self.publish(name, keep);
+        }
+    }
+
+    /// Notes that the point which the present run was due at is done with.
+    pub(super) fn store_mark(&mut self, name: &CheckName) {
+        if let Some(mark) = self.entries.get_mut(name).and_then(|entry| entry.mark.take()) {
+            self.batch.marks.insert(name.clone(), mark);
         }
     }
 
@@ -148,6 +164,10 @@ impl Core {
                     self.batch = *batch;
                 }
             }
+        }
+        if let Some(faults) = self.reloaded.take() {
+            let views = self.entries.values().map(|entry| self.view(entry)).collect();
+            self.board.replace(views, faults);
         }
         for name in std::mem::take(&mut self.removed) {
             if !self.entries.contains_key(&name) {

@@ -11,7 +11,10 @@ use fletchck_shared::{
 };
 
 use super::CheckView;
-use crate::{checks::Plan, store::RemoteRow};
+use crate::{
+    checks::Plan,
+    store::{Mark, RemoteRow},
+};
 
 /// One check as the engine holds it.
 #[derive(Debug)]
@@ -26,12 +29,17 @@ pub(super) struct Entry {
     pub(super) running: Option<Running>,
     /// Sequences that wait for the end of this run.
     pub(super) waiting: Vec<CheckName>,
-    /// Whether its last run hung to its limit.
-    pub(super) hung: bool,
+    /// Whether its last run hung to its limit, or none has ended yet.
+    pub(super) suspect: bool,
+    /// The point that its present run was due at; stored with the end of that run, so that one which is cut off is made
+    /// up for at the next start.
+    pub(super) mark: Option<Mark>,
     /// Where a remote check is heard.
     pub(super) remote: Option<RemoteRow>,
     /// Since when silence of a remote check counts: its start, or the return of the broker.
     pub(super) silent_since: DateTime<Utc>,
+    /// Whether it is stale for the broker's sake alone.
+    pub(super) unheard: bool,
     pub(super) notice: Option<String>,
 }
 

@@ -150,6 +150,8 @@ impl Engine {
             touched: Default::default(),
             removed: Vec::new(),
             batch: Batch::default(),
+            reloaded: None,
+            aside: Default::default(),
             answers: Vec::new(),
             unsaved: false,
             generation: 0,

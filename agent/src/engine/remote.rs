@@ -20,6 +20,9 @@ use crate::{checks::Plan, store::RemoteRow};
 /// checks which run once a day do not change hands.
 const GIVEN_OVER: TimeDelta = TimeDelta::hours(25);
 
+/// Type of the checks that stand for the presence of an agent.
+const PRESENCE: &str = "agent";
+
 /// Which check a message is about.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
@@ -67,6 +70,11 @@ impl Core {
             None => self.directory.by_id.get(id).cloned().or_else(by_agent),
         };
         let Some(name) = name.or_else(|| self.add(&heard)) else { return };
+        // On its fleet topics an agent speaks for itself alone; on version 1 topics anyone could speak for it.
+        let row = self.entries.get(&name).and_then(|entry| entry.remote.as_ref());
+        if heard.agent.is_none() && row.is_some_and(|row| row.fleet) {
+            return;
+        }
         self.report(&name, &heard);
     }
 
@@ -92,6 +100,7 @@ impl Core {
             }
         }
         let mut bound = row.clone();
+        bound.fleet |= heard.agent.is_some();
         bound.quiet = !heard.message.alerts;
         bound.kind = Some(heard.message.kind.clone());
         bound.remote_id = Some(heard.message.name.as_str().to_owned());
@@ -115,14 +124,14 @@ impl Core {
     /// Adds a remote check for a message that no check stands for; `None` where that is not allowed.
     fn add(&mut self, heard: &Heard) -> Option<CheckName> {
         // Whether an agent lives is the hub's own finding, not something that others send.
-        if !self.identity.auto_add && heard.message.kind != "agent" {
+        if !self.identity.auto_add && heard.message.kind != PRESENCE {
             return None;
         }
         let id = heard.message.name.as_str();
         let agent = heard.agent.as_ref().or(heard.message.agent.as_ref());
         let agent = agent.filter(|_| self.identity.hub);
         let name = match agent {
-            Some(_) if heard.message.kind == "agent" => heard.message.name.clone(),
+            Some(_) if heard.message.kind == PRESENCE => heard.message.name.clone(),
             Some(agent) => CheckName::try_from(format!("{agent}/{id}")).ok()?,
             None => heard.message.name.clone(),
         };
@@ -141,6 +150,7 @@ impl Core {
         }
         let row = RemoteRow {
             added: true,
+            fleet: heard.agent.is_some(),
             quiet: !heard.message.alerts,
             kind: Some(heard.message.kind.clone()),
             agent: agent.cloned(),
@@ -184,7 +194,9 @@ impl Core {
             generation: self.generation,
             running: None,
             waiting: Vec::new(),
-            hung: false,
+            suspect: false,
+            mark: None,
+            unheard: false,
             remote: Some(row),
             silent_since: self.now(),
             notice: None,
@@ -264,7 +276,7 @@ impl Core {
             return Err(Refused::NotHere(why));
         }
         let agent = entry.remote.as_ref().and_then(|row| row.agent.clone());
-        let presence = entry.shown_kind() == "agent";
+        let presence = entry.shown_kind() == PRESENCE;
         let mut names = vec![name.clone()];
         if presence && let Some(agent) = agent {
             let of_agent = |entry: &&Entry| {
@@ -304,30 +316,57 @@ impl Core {
         self.removed.push(name.clone());
     }
 
-    /// An agent, or with `None` the broker, is away: what came that way is stale.
-    pub(super) fn silent(&mut self, agent: Option<&AgentId>, why: &str) {
-        let affected = |entry: &&Entry| {
-            let Some(row) = &entry.remote else { return false };
-            match agent {
-                Some(agent) => row.agent.as_ref() == Some(agent) && entry.shown_kind() != "agent",
-                None => true,
-            }
+    /// An agent is away: what it runs is stale.
+    pub(super) fn silent(&mut self, agent: &AgentId, why: &str) {
+        let of_agent = |entry: &&mut Entry| {
+            let row = entry.remote.as_ref();
+            row.is_some_and(|row| row.agent.as_ref() == Some(agent))
+                && entry.shown_kind() != PRESENCE
         };
-        let names: Vec<_> =
-            self.entries.values().filter(affected).map(|e| e.name.clone()).collect();
+        let affected = self.entries.values_mut().filter(of_agent);
+        let names: Vec<_> = affected
+            .map(|entry| {
+                // Its agent's absence outlasts the broker's.
+                entry.unheard = false;
+                entry.name.clone()
+            })
+            .collect();
         for name in names {
             self.see(&name, Seen::Silent(why));
         }
     }
 
-    /// The broker is back: silence counts from now on, and what was not heard since is no longer stale for the broker's
-    /// sake.
-    pub(super) fn hears_again(&mut self) {
+    /// The broker is away: whatever is heard through it is stale, but for what was so before.
+    pub(super) fn broker_away(&mut self, why: &str) {
+        let heard = |entry: &&mut Entry| {
+            let stale = matches!(entry.state.cover, Some(Cover::Stale(_)));
+            entry.remote.is_some() && !stale && entry.shown_kind() != PRESENCE
+        };
+        let affected = self.entries.values_mut().filter(heard);
+        let names: Vec<_> = affected
+            .map(|entry| {
+                entry.unheard = true;
+                entry.name.clone()
+            })
+            .collect();
+        for name in names {
+            self.see(&name, Seen::Silent(why));
+        }
+    }
+
+    /// The broker is back: what was stale for its sake alone no longer is, and silence counts from now on.
+    pub(super) fn broker_back(&mut self) {
         let now = self.now();
         let remotes = self.entries.values_mut().filter(|entry| entry.remote.is_some());
         let names: Vec<_> = remotes
             .map(|entry| {
                 entry.silent_since = now;
+                if std::mem::take(&mut entry.unheard)
+                    && matches!(entry.state.cover, Some(Cover::Stale(_)))
+                {
+                    entry.state.cover = None;
+                    self.touched.insert(entry.name.clone());
+                }
                 entry.name.clone()
             })
             .collect();

@@ -20,7 +20,9 @@ impl Core {
     /// The trigger of a check has fired.
     pub(super) fn due(&mut self, due: Due<CheckName>) {
         let trigger = self.trigger_key(&due.key);
-        self.batch.marks.insert(due.key.clone(), Mark { at: due.mark, trigger });
+        if let Some(entry) = self.entries.get_mut(&due.key) {
+            entry.mark = Some(Mark { at: due.mark, trigger });
+        }
         self.touched.insert(due.key.clone());
         self.begin(&due.key);
     }
@@ -34,6 +36,7 @@ impl Core {
         }
         if let Plan::Remote { .. } = entry.plan {
             self.expire(name);
+            self.store_mark(name);
             self.finished.push_back(name.clone());
             return;
         }
@@ -59,7 +62,7 @@ impl Core {
                     retries: entry.check.retries.get(),
                     zone: entry.zone,
                     failing: entry.failing(),
-                    suspect: entry.hung,
+                    suspect: entry.suspect,
                 };
                 let run = RunId { name: name.clone(), generation: entry.generation };
                 let (places, clock) = (self.places.clone(), self.identity.clock.clone());
@@ -88,7 +91,7 @@ impl Core {
             return;
         }
         entry.running = None;
-        entry.hung = ended.hung;
+        entry.suspect = ended.hung;
         self.see(&run.name, Seen::Ran(&ended.outcome));
         self.finished.push_back(run.name.clone());
     }

@@ -30,16 +30,22 @@ impl Core {
             self.enter(&name, row, remote);
             self.schedule(&name, mark);
         }
-        for (name, row) in past.remotes {
-            if row.added && !self.site.left_out.contains(&name) {
-                let state = past.checks.remove(&name).unwrap_or_default().state;
-                self.enter_remote(name, row, state);
-            }
+        let added = |(name, row): &(&CheckName, &RemoteRow)| {
+            row.added && !self.site.left_out.contains(*name)
+        };
+        let added: Vec<_> =
+            past.remotes.iter().filter(added).map(|(n, r)| (n.clone(), r.clone())).collect();
+        for (name, row) in added {
+            let state = past.checks.remove(&name).unwrap_or_default().state;
+            self.enter_remote(name, row, state);
         }
         self.note_members();
-        // What is left was deleted from the file while nothing ran. A check that is only left out for a fault stays.
+        // What is left was deleted from the file while nothing ran. What is only left out for a fault is kept for when
+        // that is mended, and so is everything while a part of the configuration cannot be read.
         for (name, row) in past.checks {
-            if self.site.left_out.contains(&name) {
+            if self.site.incomplete || self.site.left_out.contains(&name) {
+                let remote = past.remotes.remove(&name);
+                self.aside.insert(name, (row, remote));
                 continue;
             }
             if let Some(topic) = row.topic {
@@ -73,7 +79,7 @@ impl Core {
             .collect();
         for name in gone {
             info!(check.name = %name, "deleted");
-            if self.site.left_out.contains(&name) {
+            if self.site.incomplete || self.site.left_out.contains(&name) {
                 // It does not run for a fault in it; its state is kept for when that is mended.
                 self.set_aside(&name);
             } else {
@@ -112,27 +118,30 @@ impl Core {
     }
 
     fn change(&mut self, name: &CheckName) {
-        let old = self.entries.get(name);
         let Some(check) = self.site.checks.get(name) else { return };
+        let old = self.entries.get(name);
+        let zone = check.timezone.unwrap_or(self.identity.zone);
+        let same_trigger =
+            old.is_some_and(|old| old.check.trigger == check.trigger && old.zone == zone);
         let kept = old.filter(|old| old.check.kind == check.kind);
-        let topic_gone = old.and_then(|old| old.check.publish.clone());
-        let topic_gone = topic_gone.filter(|topic| check.publish.as_ref() != Some(topic));
-        let same_trigger = old.is_some_and(|old| {
-            old.check.trigger == check.trigger && old.check.timezone == check.timezone
-        });
-        let state = kept.map(|old| old.state.clone());
-        let remote =
-            kept.and_then(|old| old.remote.clone()).map(|row| RemoteRow { added: false, ..row });
-        let row = state.map(|state| CheckRow { state, mark: None, topic: None });
-        if let Some(topic) = topic_gone {
-            self.clear(topic.as_str());
-        }
+        let (row, remote, mark) = match old {
+            Some(old) => {
+                let state = kept.map(|kept| kept.state.clone()).unwrap_or_default();
+                let topic = old.check.publish.as_ref().map(|topic| topic.as_str().to_owned());
+                let remote = kept.and_then(|kept| kept.remote.clone());
+                (Some(CheckRow { state, mark: None, topic }), remote, None)
+            }
+            None => match self.aside.remove(name) {
+                Some((row, remote)) => (Some(row.clone()), remote, row.mark),
+                None => (None, None, None),
+            },
+        };
         let waiting = self.entries.get_mut(name).map(|old| std::mem::take(&mut old.waiting));
         self.directory.strike(name);
         info!(check.name = %name, "configured");
         self.enter(name, row, remote);
         if !same_trigger {
-            self.schedule(name, None);
+            self.schedule(name, mark);
         }
         if let Some(waiting) = waiting.filter(|waiting| !waiting.is_empty()) {
             if let Some(entry) = self.entries.get_mut(name) {
@@ -169,7 +178,9 @@ impl Core {
             generation: self.generation,
             running: None::<Running>,
             waiting: Vec::new(),
-            hung: false,
+            suspect: true,
+            mark: None,
+            unheard: false,
             remote,
             silent_since: now,
             notice: None,
@@ -213,8 +224,10 @@ impl Core {
         self.directory.strike(name);
         if let Some(entry) = self.entries.shift_remove(name) {
             self.orphaned.extend(entry.waiting);
+            let topic = entry.check.publish.as_ref().map(|topic| topic.as_str().to_owned());
+            let row = CheckRow { state: entry.state, mark: None, topic };
+            self.aside.insert(name.clone(), (row, entry.remote));
         }
-        self.touched.shift_remove(name);
         self.removed.push(name.clone());
     }
 

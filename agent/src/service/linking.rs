@@ -8,7 +8,10 @@ use fletchck_shared::{
     topic::TopicFilter,
 };
 use sha2::{Digest, Sha256};
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -31,6 +34,7 @@ pub(super) struct Linking {
     engine: Handle,
     arrived: Option<mpsc::Sender<Arrived>>,
     config_hash: String,
+    back: watch::Sender<u64>,
     linked: Option<Linked>,
 }
 
@@ -48,7 +52,15 @@ impl Linking {
         engine: Handle,
         arrived: Option<mpsc::Sender<Arrived>>,
     ) -> Self {
-        Self { agent, store, engine, arrived, config_hash: String::new(), linked: None }
+        Self {
+            agent,
+            store,
+            engine,
+            arrived,
+            config_hash: String::new(),
+            back: watch::channel(0).0,
+            linked: None,
+        }
     }
 
     /// Has the link that a configuration asks for.
@@ -96,8 +108,13 @@ impl Linking {
         let arrived = self.arrived.clone().unwrap_or_else(|| mpsc::channel(1).0);
         let running =
             link::spawn(settings, self.store.clone().into(), greeter, arrived, stop.clone());
-        tokio::spawn(tell_engine(running.state, self.engine.clone()));
+        tokio::spawn(tell_engine(running.state, self.engine.clone(), self.back.clone()));
         self.linked = Some(Linked { made_of, stop, task: running.task });
+    }
+
+    /// Counts how often a broker that was away came back.
+    pub(super) fn back(&self) -> watch::Receiver<u64> {
+        self.back.subscribe()
     }
 
     /// What this site says of itself to every broker.
@@ -138,7 +155,11 @@ impl Linked {
 }
 
 /// Has the engine know whether silence means anything.
-async fn tell_engine(mut state: tokio::sync::watch::Receiver<LinkState>, engine: Handle) {
+async fn tell_engine(
+    mut state: watch::Receiver<LinkState>,
+    engine: Handle,
+    back: watch::Sender<u64>,
+) {
     let mut away = false;
     while state.changed().await.is_ok() {
         let request = match &*state.borrow_and_update() {
@@ -147,7 +168,9 @@ async fn tell_engine(mut state: tokio::sync::watch::Receiver<LinkState>, engine:
                 Request::BrokerAway(format!("the broker is away: {why}"))
             }
             LinkState::Up { .. } => {
-                away = false;
+                if std::mem::take(&mut away) {
+                    back.send_modify(|times| *times += 1);
+                }
                 Request::BrokerBack
             }
             LinkState::Connecting | LinkState::Down { .. } | LinkState::Stopped => continue,

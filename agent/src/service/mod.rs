@@ -15,7 +15,7 @@ use fletchck_shared::{
     AgentId,
     config::{Fault, Site},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -96,6 +96,19 @@ impl Service {
     /// The way to the engine.
     pub fn handle(&self) -> &Handle {
         &self.engine.handle
+    }
+
+    /// Counts how often a broker that was away came back: its word on who is connected is old then.
+    pub fn broker_back(&self) -> watch::Receiver<u64> {
+        self.link.back()
+    }
+
+    /// Waits until the engine ends although nobody stopped it: then nothing is watched any more.
+    pub async fn broken(&mut self) -> anyhow::Error {
+        match (&mut self.engine.task).await {
+            Ok(()) => anyhow::anyhow!("the engine ended by itself; please report this"),
+            Err(reason) => anyhow::anyhow!("the engine broke down: {reason}; please report this"),
+        }
     }
 
     /// What this site says of itself to every broker.

@@ -119,6 +119,13 @@ fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", durable)?;
     let change = connection.transaction()?;
     {
+        // First: a name that is gone may have come anew since.
+        let mut gone = change.prepare_cached("DELETE FROM checks WHERE name = ?1")?;
+        let mut gone_remote = change.prepare_cached("DELETE FROM remotes WHERE name = ?1")?;
+        for name in &batch.removed {
+            gone.execute([name.as_str()])?;
+            gone_remote.execute([name.as_str()])?;
+        }
         let mut state = change.prepare_cached(
             "INSERT INTO checks (name, state) VALUES (?1, ?2)
              ON CONFLICT (name) DO UPDATE SET state = excluded.state",
@@ -168,12 +175,6 @@ fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()> {
         for row in &batch.outgoing {
             replace.execute([&row.topic])?;
             outgoing.execute(params![row.topic, row.payload, row.qos, row.retain, row.keep])?;
-        }
-        let mut gone = change.prepare_cached("DELETE FROM checks WHERE name = ?1")?;
-        let mut gone_remote = change.prepare_cached("DELETE FROM remotes WHERE name = ?1")?;
-        for name in &batch.removed {
-            gone.execute([name.as_str()])?;
-            gone_remote.execute([name.as_str()])?;
         }
     }
     change.commit()

@@ -2,6 +2,7 @@
 
 use fletchck_shared::ActionName;
 use rusqlite::params;
+use tracing::error;
 
 use super::{Store, StoreError};
 use crate::actions::Notice;
@@ -31,15 +32,27 @@ impl Store {
     ) -> Result<Option<PendingDelivery>, StoreError> {
         let action = action.clone();
         self.call(move |connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT id, tries, notice FROM deliveries
-                 WHERE action = ?1 AND dead IS NULL ORDER BY id LIMIT 1",
-            )?;
-            let mut rows = select.query([action.as_str()])?;
-            let Some(row) = rows.next()? else { return Ok(None) };
-            let notice = serde_json::from_str(&row.get::<_, String>(2)?)
-                .map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
-            Ok(Some(PendingDelivery { id: row.get(0)?, tries: row.get(1)?, notice }))
+            loop {
+                let mut select = connection.prepare_cached(
+                    "SELECT id, tries, notice FROM deliveries
+                     WHERE action = ?1 AND dead IS NULL ORDER BY id LIMIT 1",
+                )?;
+                let mut rows = select.query([action.as_str()])?;
+                let Some(row) = rows.next()? else { return Ok(None) };
+                let (id, tries): (i64, u32) = (row.get(0)?, row.get(1)?);
+                match serde_json::from_str(&row.get::<_, String>(2)?) {
+                    Ok(notice) => return Ok(Some(PendingDelivery { id, tries, notice })),
+                    // It must not stand before all the others for ever.
+                    Err(reason) => {
+                        error!("a delivery of `{action}` cannot be read and is given up: {reason}");
+                        let dead = format!("it cannot be read: {reason}");
+                        connection.execute(
+                            "UPDATE deliveries SET dead = ?2 WHERE id = ?1",
+                            params![id, dead],
+                        )?;
+                    }
+                }
+            }
         })
         .await
     }

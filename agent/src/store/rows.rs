@@ -26,6 +26,8 @@ pub struct CheckRow {
 pub struct RemoteRow {
     /// Whether it was added when it was first heard; its owner has no entry for it in the file.
     pub added: bool,
+    /// Whether it is heard on its agent's own topic; then nothing else speaks for it.
+    pub fleet: bool,
     /// Its failures are not told: it is a member of a sequence that tells.
     pub quiet: bool,
     /// Its type at its agent.

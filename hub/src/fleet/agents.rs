@@ -91,6 +91,19 @@ impl Agents {
         effects
     }
 
+    /// The broker was away, and its word that agents are connected with it. Those that do not speak within the grace
+    /// period are missing.
+    pub fn doubt(&mut self, now: DateTime<Utc>) {
+        let online = self.agents.values().filter(|agent| agent.view.online);
+        let online: Vec<_> = online.map(|agent| agent.view.id.clone()).collect();
+        for id in online {
+            if let Some(agent) = self.agents.get_mut(&id) {
+                agent.view.online = false;
+            }
+            self.set_due(&id, now);
+        }
+    }
+
     /// A birth or a death. `None`: there are more agents than may be.
     pub fn status(&mut self, id: &AgentId, online: bool, spoken: Spoken) -> Option<Vec<Effect>> {
         let agent = self.agent(id, spoken.at)?;

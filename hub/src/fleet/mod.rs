@@ -49,6 +49,8 @@ pub struct Settings {
     pub grace: Duration,
     /// Agents there may be.
     pub agents_max: usize,
+    /// Counts how often the broker came back or was started anew: its word on who is connected is old then.
+    pub broker_back: u64,
 }
 
 /// What was heard, in numbers.
@@ -160,7 +162,13 @@ impl Fleet {
                 changed = self.settings.changed() => {
                     match changed {
                         Ok(()) => {
-                            self.now = self.settings.borrow_and_update().clone();
+                            let before = std::mem::replace(
+                                &mut self.now,
+                                self.settings.borrow_and_update().clone(),
+                            );
+                            if before.broker_back != self.now.broker_back {
+                                self.agents.doubt(Utc::now());
+                            }
                             self.agents.limit(self.now.grace, self.now.agents_max);
                         }
                         // Whoever could change them is gone: this site ends.

@@ -25,7 +25,7 @@ fn start() -> Running {
         zone: chrono_tz::UTC,
     };
     let grace = Duration::from_millis(100);
-    let settings = Settings { rules, hub: true, grace, agents_max: 10 };
+    let settings = Settings { rules, hub: true, grace, agents_max: 10, broker_back: 0 };
     let (keep, settings) = watch::channel(Arc::new(settings));
     let board = Arc::<Board>::default();
     let (engine, inbox) = Handle::new(board.clone(), 16);

@@ -63,24 +63,30 @@ impl Brokering {
         Self { store, tap, running: None }
     }
 
-    /// Has the broker that a configuration asks for. `greeting` is published by every new one.
+    /// Has the broker that a configuration asks for, and answers with whether it was started anew. A new one says what
+    /// `greeter` says.
     ///
     /// # Errors
     /// It cannot be started: a port is taken, or a certificate is none.
-    pub(super) async fn keep_to(&mut self, site: &Site, greeter: Greeter) -> anyhow::Result<()> {
+    pub(super) async fn keep_to(&mut self, site: &Site, greeter: Greeter) -> anyhow::Result<bool> {
         let Some(section) = &site.broker else {
             self.stop().await;
-            return Ok(());
+            return Ok(false);
         };
         let wanted = MadeOf::read(section, site.webui.as_ref())?;
         if let Some(running) = &self.running
             && running.made_of == wanted
         {
             running.users.take_over(section, &site.fleet.prefix);
-            return Ok(());
+            return Ok(false);
+        }
+        // Certificates are judged while the old broker still runs.
+        for (cert, key) in wanted.identities.iter().flatten() {
+            tls(cert, key)?;
         }
         self.stop().await;
-        self.start(section, wanted, &site.fleet.prefix, greeter).await
+        self.start(section, wanted, &site.fleet.prefix, greeter).await?;
+        Ok(true)
     }
 
     async fn start(

@@ -14,6 +14,7 @@ use fletchck_agent::{
     config::{self, Loaded, Watch},
     service::{Service, log_to_stderr, raise_file_limit, store_path},
 };
+use fletchck_shared::config::Fault;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
@@ -47,6 +48,9 @@ pub async fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
         tokio::select! {
             _ = term.recv() => break,
             _ = int.recv() => break,
+            Ok(()) = hub.broker_back.changed() => hub.settle_fleet(),
+            // Whoever started it starts it again; a monitor that only looks alive helps nobody.
+            reason = hub.service.broken() => return Err(reason),
             _ = watch.changed() => match load(path, args) {
                 Ok(loaded) => hub.reload(loaded).await,
                 Err(reason) => {
@@ -80,6 +84,9 @@ struct Hub {
     hearing: JoinHandle<()>,
     hearing_stop: CancellationToken,
     broker: Brokering,
+    /// Brokers started since the first.
+    broker_started: u64,
+    broker_back: watch::Receiver<u64>,
     pages: Paging,
 }
 
@@ -89,7 +96,7 @@ impl Hub {
         let (arrived, arrivals) = mpsc::channel(TAP);
         let (tap, heard) = mpsc::channel(TAP);
         let service = Service::start(loaded, Some(arrived)).await?;
-        let (fleet, settings) = watch::channel(Arc::new(fleet_settings(&service)));
+        let (fleet, settings) = watch::channel(Arc::new(fleet_settings(&service, 0)));
         let hearing_stop = CancellationToken::new();
         let (_counters, hearing) =
             fleet::spawn(settings, service.handle().clone(), arrivals, heard, hearing_stop.clone());
@@ -98,6 +105,8 @@ impl Hub {
             hearing,
             hearing_stop,
             broker: Brokering::new(service.store.clone(), tap),
+            broker_started: 0,
+            broker_back: service.broker_back(),
             pages: Paging::new(&store, service.handle().clone()),
             service,
         };
@@ -113,19 +122,37 @@ impl Hub {
         self.service.site.timezone.unwrap_or(self.service.host_zone)
     }
 
+    /// Has the fleet judged by the configuration as it is, and by what became of the broker.
+    fn settle_fleet(&mut self) {
+        let back = *self.broker_back.borrow_and_update() + self.broker_started;
+        self.fleet.send_replace(Arc::new(fleet_settings(&self.service, back)));
+    }
+
     async fn reload(&mut self, loaded: Loaded) {
         if !self.service.reload(loaded).await {
             return;
         }
         let site = self.service.site.clone();
-        self.fleet.send_replace(Arc::new(fleet_settings(&self.service)));
+        self.settle_fleet();
         let greeter = self.service.greeter();
-        if let Err(reason) = self.broker.keep_to(&site, greeter).await {
-            error!(error = chain(reason.as_ref()), "there is no broker");
+        let broker = self.broker.keep_to(&site, greeter).await;
+        if matches!(broker, Ok(true)) {
+            self.broker_started += 1;
+            self.settle_fleet();
         }
+        let broker = broker.map(drop);
         let zone = self.zone();
-        if let Err(reason) = self.pages.keep_to(&site, zone).await {
-            error!(error = chain(reason.as_ref()), "there are no pages");
+        let pages = self.pages.keep_to(&site, zone).await;
+        let failed =
+            [("broker", broker), ("webui", pages)].into_iter().filter_map(|(part, done)| {
+                let reason = chain(done.err()?.as_ref());
+                error!("`{part}` is not taken over, what ran before goes on: {reason}");
+                Some(Fault::error(part, reason, "mend it, and save the file again"))
+            });
+        let failed: Vec<_> = failed.collect();
+        if !failed.is_empty() {
+            let board = self.service.handle().board();
+            board.show_faults(board.faults().iter().cloned().chain(failed).collect());
         }
     }
 
@@ -140,7 +167,7 @@ impl Hub {
     }
 }
 
-fn fleet_settings(service: &Service) -> fleet::Settings {
+fn fleet_settings(service: &Service, broker_back: u64) -> fleet::Settings {
     let site = &service.site;
     let mqtt = site.mqtt.as_ref();
     fleet::Settings {
@@ -153,5 +180,6 @@ fn fleet_settings(service: &Service) -> fleet::Settings {
         hub: site.fleet.hub,
         grace: site.fleet.grace,
         agents_max: site.limits.remotes,
+        broker_back,
     }
 }

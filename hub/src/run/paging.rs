@@ -13,6 +13,9 @@ use tracing::error;
 
 use crate::web::{Listen, Server, Settings, WebState, session::SqliteSessions};
 
+/// Host name, port, certificate and key.
+type At = (String, u16, Option<PathBuf>, Option<PathBuf>);
+
 /// The pages, or none.
 pub(super) struct Paging {
     store: PathBuf,
@@ -22,7 +25,8 @@ pub(super) struct Paging {
 
 struct Running {
     /// Where they are, and who they are: elsewhere, and they are started anew.
-    at: (String, u16, Option<PathBuf>, Option<PathBuf>),
+    at: At,
+    listen: Listen,
     settings: Arc<ArcSwap<Settings>>,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -50,9 +54,43 @@ impl Paging {
             running.settings.store(Arc::new(Settings::new(web, zone)));
             return Ok(());
         }
-        self.stop().await;
-        let server = Server::bind(listen(web)?).await?;
-        let settings = Arc::new(ArcSwap::from_pointee(Settings::new(web, zone)));
+        let wanted = listen(web)?;
+        // Where the port is the same, the old pages must go first; if the new ones cannot come, the old ones come back.
+        let same_port =
+            self.running.as_ref().is_some_and(|running| running.listen.port == wanted.port);
+        let before = match &self.running {
+            Some(running) if same_port => {
+                let Running { at, listen, settings, .. } = running;
+                Some((at.clone(), listen.clone(), settings.clone()))
+            }
+            _ => None,
+        };
+        if same_port {
+            self.stop().await;
+        }
+        match Server::bind(wanted.clone()).await {
+            Ok(server) => {
+                self.stop().await;
+                let settings = Arc::new(ArcSwap::from_pointee(Settings::new(web, zone)));
+                self.answer(server, wanted, at, settings)
+            }
+            Err(reason) => {
+                if let Some((at, listen, settings)) = before {
+                    let server = Server::bind(listen.clone()).await.context("the old pages")?;
+                    self.answer(server, listen, at, settings)?;
+                }
+                Err(reason.into())
+            }
+        }
+    }
+
+    fn answer(
+        &mut self,
+        server: Server,
+        listen: Listen,
+        at: At,
+        settings: Arc<ArcSwap<Settings>>,
+    ) -> anyhow::Result<()> {
         let sessions = SqliteSessions::open(&self.store)
             .with_context(|| format!("opening the logins in {}", self.store.display()))?;
         let stop = CancellationToken::new();
@@ -64,7 +102,7 @@ impl Paging {
                 error!(error = chain(&reason), "there are no pages any more");
             }
         });
-        self.running = Some(Running { at, settings, stop, task });
+        self.running = Some(Running { at, listen, settings, stop, task });
         Ok(())
     }
 

@@ -42,6 +42,8 @@ pub struct Site {
     pub checks: IndexMap<CheckName, Check>,
     /// Checks that stand in the configuration and do not run for a fault in them. What is stored of them is kept.
     pub left_out: HashSet<CheckName>,
+    /// Whether a part of the configuration could not be read, so that a check which is not in it need not be gone.
+    pub incomplete: bool,
 }
 
 /// The `agent` section: who this program is in a fleet.

@@ -90,7 +90,7 @@ impl Message {
         let mut map = Map::new();
         map.insert("name".into(), name.as_str().into());
         map.insert("type".into(), kind.into());
-        map.insert("data".into(), Data::write(state, kind == "sequence", zone).into());
+        map.insert("data".into(), fitting(Data::write(state, kind == "sequence", zone)).into());
         map.insert("v".into(), VERSION.into());
         if let Some(agent) = agent {
             map.insert("agent".into(), agent.as_str().into());
@@ -100,6 +100,33 @@ impl Message {
         }
         Value::Object(map).to_string().into_bytes()
     }
+}
+
+/// Shortens the log, and then the list of failing members, until readers take the message.
+fn fitting(mut data: Map<String, Value>) -> Map<String, Value> {
+    const MEMBERS: usize = PAYLOAD_MAX / 4;
+    if let Some(Value::String(members)) = data.get_mut("failState")
+        && members.len() > MEMBERS
+    {
+        let edge = members.floor_char_boundary(MEMBERS);
+        let edge = members[..edge].rfind(',').unwrap_or(edge);
+        members.truncate(edge);
+        members.push_str(",…");
+    }
+    // Escaped, a byte may become six.
+    let logged = |data: &Map<String, Value>| match data.get("log") {
+        Some(Value::Array(log)) => log.iter().filter_map(Value::as_str).map(str::len).sum(),
+        _ => 0_usize,
+    };
+    while logged(&data) > PAYLOAD_MAX / 16
+        && Value::Object(data.clone()).to_string().len() > PAYLOAD_MAX / 2
+    {
+        match data.get_mut("log") {
+            Some(Value::Array(log)) if !log.is_empty() => log.truncate(log.len() / 2),
+            _ => break,
+        }
+    }
+    data
 }
 
 fn string<'a>(map: &'a Map<String, Value>, key: &str) -> Result<&'a str, Rejected> {

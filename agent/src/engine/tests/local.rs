@@ -173,3 +173,36 @@ async fn a_store_that_refuses_keeps_no_alert_back() {
     assert_eq!(running.transitions("disk").await, ["failed!"], "stored with the next commit");
     assert_eq!(running.undelivered().await, 0, "and told once, when it happened");
 }
+
+#[tokio::test]
+async fn a_check_that_is_mended_goes_on_where_it_was() {
+    let target = tempfile::tempdir().expect("folder");
+    let check = volume(&target.path().join("nothing"));
+    let config = with_log(json!({ "disk": check }));
+    let running = Running::start(config.clone()).await;
+    let before = running.run("disk").await;
+    // With a fault in it, it is left out.
+    let mut faulty = site(&with_log(json!({})));
+    faulty.left_out.insert(name("disk"));
+    running.ask(Request::Reload(Box::new(faulty), Vec::new())).await;
+    assert!(running.board().check("disk").is_none());
+    running.ask(Request::Reload(Box::new(site(&config)), Vec::new())).await;
+    assert_eq!(running.view("disk").state, before.state);
+    running.run("disk").await;
+    assert_eq!(running.transitions("disk").await, ["failed!"], "told once");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_not_taken_for_deleted() {
+    let target = tempfile::tempdir().expect("folder");
+    let config = with_log(json!({ "disk": volume(target.path()) }));
+    let running = Running::start(config.clone()).await;
+    let before = running.run("disk").await;
+    let mut unread = site(&with_log(json!({})));
+    unread.incomplete = true;
+    running.ask(Request::Reload(Box::new(unread), Vec::new())).await;
+    running.ask(Request::Reload(Box::new(site(&config)), Vec::new())).await;
+    assert_eq!(running.view("disk").state, before.state);
+    let cleared = running.outgoing().await.into_iter().filter(|row| row.payload.is_empty());
+    assert_eq!(cleared.count(), 0);
+}

@@ -153,12 +153,13 @@ async fn a_deleted_remote_check_leaves_nothing_retained() {
     let running = Running::start(json!({})).await;
     let seen = by("nas", message(&running, "root", false, 0));
     running.hear(Some("nas"), "fletchck/nas/check/root", &seen).await;
-    running.hear(None, "v1/root", &by("nas", message(&running, "root", false, 1))).await;
+    running.hear(None, "v1/old", &message(&running, "old", false, 1)).await;
     running.ask(Request::Delete(name("nas/root"))).await;
-    assert!(running.board().check("nas/root").is_none());
+    running.ask(Request::Delete(name("old"))).await;
+    assert!(running.board().checks().is_empty());
     let outgoing = running.outgoing().await;
     let cleared: Vec<_> = outgoing.iter().map(|row| (row.topic.as_str(), row.retain)).collect();
-    assert_eq!(cleared, [("v1/root", true), ("fletchck/nas/check/root", true)]);
+    assert_eq!(cleared, [("fletchck/nas/check/root", true), ("v1/old", true)]);
     assert!(outgoing.iter().all(|row| row.payload.is_empty()));
     let running = running.restart(json!({})).await;
     assert!(running.board().checks().is_empty());
@@ -202,4 +203,58 @@ async fn a_member_of_a_sequence_at_an_agent_is_told_of_by_its_sequence_alone() {
     let told: i64 = told.await.expect("read");
     assert_eq!(told, 1, "one alert, the sequence's");
     assert_eq!(running.view("nas/load").state.word(), "fail", "and shown all the same");
+}
+
+#[tokio::test]
+async fn a_broker_that_was_away_gives_silence_a_new_start() {
+    let running = Running::start(json!({
+        "checks": { "root": { "type": "remote", "options": { "timeout": 60 } } },
+    }))
+    .await;
+    running.hear(None, "v1/root", &message(&running, "root", false, 0)).await;
+    let presence = json!({ "name": "agent nas", "type": "agent", "data": { "failState": false } });
+    running.hear(Some("nas"), "fletchck/nas/status", &presence).await;
+    running.ask(Request::BrokerAway("the broker is away".into())).await;
+    assert_eq!(running.view("root").state.word(), "stale");
+    assert_eq!(running.view("agent nas").state.word(), "pass", "the hub's own finding");
+    running.wall.pass(TimeDelta::hours(1));
+    running.ask(Request::BrokerBack).await;
+    running.ask(Request::Run(name("root"))).await;
+    assert_eq!(running.view("root").state.word(), "pass", "it has its time from now on");
+    running.wall.pass(TimeDelta::seconds(61));
+    running.ask(Request::Run(name("root"))).await;
+    assert_eq!(running.view("root").state.word(), "fail", "and no more than that");
+}
+
+#[tokio::test]
+async fn nobody_speaks_on_a_version_1_topic_for_an_agent_that_speaks_for_itself() {
+    let running = Running::start(json!({})).await;
+    let truth = by("nas", message(&running, "root", false, 0));
+    running.hear(Some("nas"), "fletchck/nas/check/root", &truth).await;
+    running.hear(None, "v1/pi", &by("nas", message(&running, "root", true, 1))).await;
+    assert_eq!(running.view("nas/root").state.word(), "pass");
+}
+
+#[tokio::test]
+async fn a_check_deleted_and_heard_again_at_once_is_there_after_a_restart() {
+    let running = Running::start(json!({})).await;
+    let topic = "fletchck/nas/check/root";
+    running.hear(Some("nas"), topic, &by("nas", message(&running, "root", false, 0))).await;
+    let again = by("nas", message(&running, "root", true, 1));
+    let message = Message::parse(again.to_string().as_bytes(), Tz::UTC).expect("a message");
+    let heard = Heard {
+        message,
+        topic: topic.into(),
+        agent: AgentId::try_from("nas").ok(),
+        retained: false,
+        at: running.wall.now(),
+    };
+    // Both wait when the engine looks, so both are in one transaction.
+    let clear = running.engine.handle.ask(Request::Cleared(topic.into()));
+    let hear = running.engine.handle.hear(vec![heard]);
+    let (cleared, taken) = futures_util::future::join(clear, hear).await;
+    cleared.and(taken).expect("done");
+    running.settle().await;
+    let running = running.restart(json!({})).await;
+    assert_eq!(running.view("nas/root").state.word(), "fail");
 }

@@ -47,6 +47,16 @@ pub fn read(value: &Value, kinds: &impl Kinds, host: Tz) -> (Site, Vec<Fault>) {
         let page = site.webui.as_ref().is_some_and(|web| web.cert.is_some() && web.key.is_some());
         site.broker = broker::broker(Table::new(map, table.path("broker")), page, &mut faults);
     }
+    if let (Some(mqtt), true) = (&mut site.mqtt, site.broker.is_some())
+        && mqtt.hostname.take().is_some()
+    {
+        // What is published would go to one of the two, and nobody could say to which.
+        faults.push(Fault::error(
+            "mqtt.hostname",
+            "this site has a broker of its own, and names another one",
+            "leave out `mqtt.hostname`, and the own broker is used; or leave out `broker`",
+        ));
+    }
     if let Some(map) = table.object("limits") {
         site.limits = fleet::limits(Table::new(map, table.path("limits")), &mut faults);
     }
@@ -61,6 +71,8 @@ pub fn read(value: &Value, kinds: &impl Kinds, host: Tz) -> (Site, Vec<Fault>) {
         site.fleet =
             fleet::fleet(Table::new(map, table.path("fleet")), &site, &actions, &mut faults);
     }
+    site.incomplete =
+        value.get("checks").is_some_and(|checks| !checks.is_object() && !checks.is_null());
     if let Some(map) = table.object("checks") {
         let zone = site.timezone.unwrap_or(host);
         let path = table.path("checks");
