@@ -117,15 +117,22 @@ async function renew() {
   filter();
 }
 
-function again() {
-  renew().then(() => listen(page.dataset.stamp), () => setTimeout(again, 10000));
+// Soon at first, for the session may just have ended; then less and less often.
+let pause = 1000;
+
+function later() {
+  setTimeout(() => renew().then(() => listen(page.dataset.stamp), later), pause);
+  pause = Math.min(2 * pause, 30000);
 }
 
 function listen(since) {
   const query = new URLSearchParams({ since });
   if (page.dataset.check !== undefined) query.set("check", page.dataset.check);
   const source = new EventSource(`${page.dataset.events}?${query}`);
-  source.onopen = () => say("live", "on");
+  source.onopen = () => {
+    pause = 1000;
+    say("live", "on");
+  };
   source.addEventListener("update", (event) => update(JSON.parse(event.data)));
   source.addEventListener("reload", () => renew().catch(() => say("not live", "off")));
   source.addEventListener("bye", () => {
@@ -135,7 +142,7 @@ function listen(since) {
   source.onerror = () => {
     say("not live, trying again", "off");
     // A refused stream is not tried again by the browser itself. The page is: without a login it leads to one.
-    if (source.readyState === EventSource.CLOSED) setTimeout(again, 10000);
+    if (source.readyState === EventSource.CLOSED) later();
   };
   window.addEventListener("pagehide", () => source.close(), { once: true });
 }

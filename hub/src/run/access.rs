@@ -69,8 +69,12 @@ impl Access for Users {
         };
         let password = std::str::from_utf8(password).map_err(|_| Refusal::Credentials)?;
         let users = self.users.load_full();
-        let user = users.get(name).ok_or(Refusal::Credentials)?;
-        match password::verify(&Secret::new(password), &user.password).await {
+        let user = users.get(name);
+        // An unknown name takes as long as a known one, so that nobody learns names by the clock.
+        let Some(judged) = user.or_else(|| users.values().next()) else {
+            return Err(Refusal::Credentials);
+        };
+        match password::verify(&Secret::new(password), &judged.password).await {
             Ok(true) => {}
             Ok(false) | Err(PasswordError::TooLong) => return Err(Refusal::Credentials),
             Err(reason) => {
@@ -78,9 +82,11 @@ impl Access for Users {
                 return Err(Refusal::Unavailable);
             }
         }
-        // Its own id, or one that begins with it: `nas`, and `nas.phone` for a program that only listens.
+        let user = user.ok_or(Refusal::Credentials)?;
+        // Its own name, or one that begins with it and a colon: `nas`, and `nas:phone` for a program that only listens.
+        // No agent's id has a colon, so nobody takes another's.
         let own = client_id.strip_prefix(name);
-        if own.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) {
+        if own.is_some_and(|rest| rest.is_empty() || rest.starts_with(':')) {
             Ok(user.rights.clone())
         } else {
             Err(Refusal::ClientId)
