@@ -93,3 +93,53 @@ impl Access for Users {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use indexmap::IndexMap;
+
+    use super::*;
+
+    /// `secret`, by a hash that takes no time.
+    const HASH: &str = "$argon2id$v=19$m=64,t=1,p=1$GoTy+K72tCQqUbh3L3BwNg$s5sHiwqtEUKZUcKp6ZE4TAU69IVdomA9dzrMC9qiUdw";
+
+    async fn login(client: &str, user: &str, password: &str) -> Result<Arc<Rights>, Refusal> {
+        let known = ["nas", "pi"].map(|name| {
+            let user = BrokerUser {
+                password: Secret::new(HASH),
+                publish: Vec::new(),
+                subscribe: Vec::new(),
+            };
+            (name.to_owned(), user)
+        });
+        let broker = Broker { users: IndexMap::from(known), ..Broker::default() };
+        let users = Users::new(&broker, "fletchck");
+        let peer = Ipv4Addr::LOCALHOST.into();
+        users.login(client, Some(user), Some(password.as_bytes()), peer).await
+    }
+
+    #[tokio::test]
+    async fn a_user_connects_as_itself_and_speaks_for_itself() {
+        let rights = login("nas", "nas", "secret").await.expect("let in");
+        assert!(rights.may_publish("fletchck/nas/check/root"));
+        assert!(!rights.may_publish("fletchck/pi/check/root"));
+        assert!(login("nas:phone", "nas", "secret").await.is_ok());
+        for other in ["pi", "nas.phone", "nas2", "x"] {
+            assert_eq!(
+                login(other, "nas", "secret").await.err(),
+                Some(Refusal::ClientId),
+                "{other}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn neither_a_wrong_password_nor_an_unknown_name_gets_in() {
+        for (user, password) in [("nas", "wrong"), ("nobody", "secret"), ("", "")] {
+            let refused = login(user, user, password).await.err();
+            assert_eq!(refused, Some(Refusal::Credentials), "{user}");
+        }
+    }
+}
