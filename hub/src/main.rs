@@ -1,6 +1,6 @@
 //! `fletchck`: agent, hub and standalone site in one program.
 
-use std::{path::Path, process::ExitCode};
+use std::{io::Write, path::Path, process::ExitCode};
 
 use anyhow::bail;
 use fletchck::{
@@ -41,7 +41,9 @@ async fn carry_out(args: &Args) -> anyhow::Result<ExitCode> {
         Some(Command::Check { name }) => return once::check(&file, name).await,
         Some(Command::List) => return once::list(&file),
         Some(Command::Merge { file: import }) => merge::merge(&file, import)?,
-        Some(Command::Export) => println!("{:#}", once::export(&file)?),
+        Some(Command::Export) => {
+            writeln!(std::io::stdout().lock(), "{:#}", once::export(&file)?)?;
+        }
         Some(Command::Passwd { user }) => passwd::passwd(&file, user)?,
         Some(Command::AddAgent { name, address, output, replace }) => {
             let wanted = add_agent::Wanted {

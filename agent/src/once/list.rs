@@ -1,6 +1,6 @@
 //! The checks of a site, a line each.
 
-use std::{path::Path, process::ExitCode};
+use std::{io::Write, path::Path, process::ExitCode};
 
 use fletchck_shared::{State, time};
 
@@ -41,10 +41,11 @@ pub fn list(path: &Path) -> anyhow::Result<ExitCode> {
             *width = (*width).max(cell.chars().count());
         }
     }
+    let mut out = std::io::stdout().lock();
     for row in rows {
         let cells: Vec<_> =
             row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        println!("{}", cells.join("  ").trim_end());
+        writeln!(out, "{}", cells.join("  ").trim_end())?;
     }
     for fault in &loaded.faults {
         eprintln!("{fault}");

@@ -25,6 +25,15 @@ pub enum StoreError {
         #[source]
         source: rusqlite::Error,
     },
+    /// The file is there and cannot be read.
+    #[error("cannot read {path}; see that this user may, and that no other program holds it")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        #[source]
+        source: rusqlite::Error,
+    },
     /// The file was written by a newer version of the program.
     #[error(
         "{path} was written by a newer version of fletchck (store version {found}); update this one"

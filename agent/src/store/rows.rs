@@ -66,11 +66,11 @@ impl Store {
         if !path.exists() {
             return Ok(Past::default());
         }
-        let damaged = |source| StoreError::Damaged { path: path.into(), source };
+        let unreadable = |source| super::schema::unreadable(path, source);
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
-            .map_err(damaged)?;
+            .map_err(unreadable)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
-        past(&connection).map_err(damaged)
+        past(&connection).map_err(unreadable)
     }
 
     /// A value that is made once and kept, the agent's id for example: what is stored under this key, or else `value`,

@@ -67,15 +67,14 @@ const TABLES: &str = "
 pub(super) fn open(path: &Path) -> Result<(Connection, File), StoreError> {
     let lock = lock(path)?;
     make_private(path)?;
-    let damaged = |source| StoreError::Damaged { path: path.into(), source };
     let mut connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
     )
-    .map_err(damaged)?;
+    .map_err(|source| unreadable(path, source))?;
     connection.busy_timeout(Duration::from_secs(5))?;
     match prepare(&mut connection, path) {
-        Err(StoreError::Statement(source)) if is_damage(&source) => Err(damaged(source)),
+        Err(StoreError::Statement(source)) => Err(unreadable(path, source)),
         Err(error) => Err(error),
         Ok(()) => Ok((connection, lock)),
     }
@@ -152,11 +151,18 @@ fn make_private(path: &Path) -> Result<(), StoreError> {
     file.set_permissions(Permissions::from_mode(0o600)).map_err(open)
 }
 
+/// Why a file cannot be used: it is damaged, or out of reach for now.
+pub(super) fn unreadable(path: &Path, source: rusqlite::Error) -> StoreError {
+    let path = path.into();
+    if is_damage(&source) {
+        StoreError::Damaged { path, source }
+    } else {
+        StoreError::Unreadable { path, source }
+    }
+}
+
 fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::CannotOpen)
-    )
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
 #[cfg(test)]
