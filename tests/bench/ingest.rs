@@ -6,16 +6,16 @@
 use std::{
     fs,
     io::Write as _,
+    process::Command,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
 use fletchck_tests::{
     fletchck::{Fletchck, Program},
-    mosquitto::Mosquitto,
     original::Original,
-    pki::Pki,
     port,
+    process::Process,
 };
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::json;
@@ -81,15 +81,19 @@ async fn run_ours(flips: bool) -> Result<Run> {
 }
 
 async fn run_original(flips: bool) -> Result<Run> {
-    let dir = tempfile::tempdir()?;
-    let broker = Mosquitto::start(&Pki::create(dir.path())?).await?;
-    let mut site = Original::hub(broker.port, "fl/#");
+    // As it is without a word of configuration: the one of the tests saves at every change.
+    let (dir, port) = (tempfile::tempdir()?, port::free());
+    let mut command = Command::new("/usr/sbin/mosquitto");
+    command.args(["-p", &port.to_string()]);
+    let mut broker = Process::start("mosquitto", command, &dir.path().join("log"))?;
+    broker.wait_for_port(port).await?;
+    let mut site = Original::hub(port, "fl/#");
     site["actions"] = json!({ "log": { "type": "log" } });
     site["checks"] = json!({ "last": { "type": "remote", "actions": ["log"] } });
     let mut hub = Original::start(&site).await?;
-    let pids = [hub.process()?.id(), broker.id().context("mosquitto is gone")?];
+    let pids = [hub.process()?.id(), broker.id()];
     let before = cpu(&pids)?;
-    let began = load(broker.port, flips).await?;
+    let began = load(port, flips).await?;
     hub.process()?.wait_for_line("last").await?;
     Ok(measured(began, cpu(&pids)? - before))
 }
