@@ -46,7 +46,7 @@ pub struct Turn {
 pub struct Ended {
     /// What it saw.
     pub outcome: Outcome,
-    /// Whether the last try hung to its limit.
+    /// Whether the last try hung to its limit, or for the better part of it.
     pub hung: bool,
 }
 
@@ -116,7 +116,8 @@ impl Turn {
         let began = Instant::now();
         let looked = AssertUnwindSafe(self.probe.look(&look)).catch_unwind();
         match timeout(limit, looked).await {
-            Ok(Ok(outcome)) => Ended { outcome, hung: false },
+            // A probe with a timeout of its own ends a little before its limit.
+            Ok(Ok(outcome)) => Ended { outcome, hung: began.elapsed() * 2 >= limit },
             Ok(Err(_panic)) => {
                 // A fault of this program must neither end it nor look like a fault of the target.
                 error!("the probe of `{}` broke down; please report this", self.name);
@@ -203,6 +204,26 @@ mod tests {
         assert_eq!(began.elapsed(), Duration::from_secs(5));
         assert!(ended.hung);
         assert_eq!(ended.outcome.text, "no answer within 5 s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_gives_up_by_itself_after_a_long_wait_hung() {
+        struct Patient;
+
+        #[async_trait]
+        impl Probe for Patient {
+            async fn look(&self, _: &Look<'_>) -> Outcome {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                Outcome::fail("no answer within 5 s")
+            }
+
+            fn limit(&self) -> Duration {
+                Duration::from_millis(5500)
+            }
+        }
+
+        let turn = Turn { probe: Arc::new(Patient), ..turn(1, |_| None) };
+        assert!(run(&turn).await.hung);
     }
 
     #[tokio::test(start_paused = true)]
