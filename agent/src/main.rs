@@ -36,6 +36,9 @@ enum Command {
     Check {
         /// Name of the check
         name: CheckName,
+        /// Print what was said and answered as well, without secrets
+        #[arg(long)]
+        explain: bool,
     },
     /// List the checks and how they stood last
     List,
@@ -52,7 +55,7 @@ async fn main() -> ExitCode {
     let done = match &args.command {
         None | Some(Command::Run) => run(&args).await.map(|()| ExitCode::SUCCESS),
         Some(Command::CheckConfig) => once::check_config(&args.config),
-        Some(Command::Check { name }) => once::check(&args.config, name).await,
+        Some(Command::Check { name, explain }) => once::check(&args.config, name, *explain).await,
         Some(Command::List) => once::list(&args.config),
     };
     done.unwrap_or_else(|reason| {

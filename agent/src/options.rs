@@ -1,7 +1,7 @@
 //! Options of a check or an action: what there are, and how they are read so that everything that is wrong with them
 //! is told at once.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use fletchck_shared::{CheckName, config::near};
 use serde_json::{Map, Value};
@@ -13,14 +13,110 @@ const TIMEZONE: &str = "timezone";
 const SECONDS_MAX: f64 = 3600.0;
 
 /// One option of a type of check or action.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Opt {
     /// Its key.
     pub name: &'static str,
+    /// What is given for it.
+    pub shape: Shape,
     /// Its default in words, or "required".
     pub default: &'static str,
     /// What it means, with its unit.
     pub meaning: &'static str,
+}
+
+/// What is given for an option: what a form asks for, and what the reference page says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A text on one line.
+    Text,
+    /// A text that is shown to nobody, or the path of a file that holds it under the same key with `_file` behind it.
+    Secret,
+    /// Whether or not.
+    Flag,
+    /// A number.
+    Number,
+    /// A time in seconds.
+    Seconds,
+    /// A port of a service.
+    Port,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A list of texts.
+    Texts,
+    /// A list of names of checks.
+    Checks,
+    /// Names with a text each.
+    Table,
+}
+
+impl Opt {
+    /// An option of some shape.
+    pub const fn new(
+        name: &'static str,
+        shape: Shape,
+        default: &'static str,
+        meaning: &'static str,
+    ) -> Self {
+        Self { name, shape, default, meaning }
+    }
+
+    /// A text on one line.
+    pub const fn text(name: &'static str, default: &'static str, meaning: &'static str) -> Self {
+        Self::new(name, Shape::Text, default, meaning)
+    }
+
+    /// Whether or not.
+    pub const fn flag(name: &'static str, default: &'static str, meaning: &'static str) -> Self {
+        Self::new(name, Shape::Flag, default, meaning)
+    }
+
+    /// A number.
+    pub const fn number(name: &'static str, default: &'static str, meaning: &'static str) -> Self {
+        Self::new(name, Shape::Number, default, meaning)
+    }
+
+    /// A time in seconds.
+    pub const fn seconds(name: &'static str, default: &'static str, meaning: &'static str) -> Self {
+        Self::new(name, Shape::Seconds, default, meaning)
+    }
+
+    /// A port of a service.
+    pub const fn port(default: &'static str) -> Self {
+        Self::new("port", Shape::Port, default, "port of the server")
+    }
+
+    /// A text that is shown to nobody.
+    pub const fn secret(name: &'static str, meaning: &'static str) -> Self {
+        Self::new(name, Shape::Secret, "none", meaning)
+    }
+
+    /// One of these words.
+    pub const fn choice(
+        name: &'static str,
+        words: &'static [&'static str],
+        default: &'static str,
+        meaning: &'static str,
+    ) -> Self {
+        Self::new(name, Shape::Choice(words), default, meaning)
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Secret => "secret",
+            Self::Flag => "true or false",
+            Self::Number => "number",
+            Self::Seconds => "seconds",
+            Self::Port => "port",
+            Self::Choice(words) => return f.write_str(&words.join(", ")),
+            Self::Texts => "list of texts",
+            Self::Checks => "list of checks",
+            Self::Table => "names with a text each",
+        })
+    }
 }
 
 /// What is wrong with one option.
@@ -147,6 +243,67 @@ impl<'a> Options<'a> {
         Duration::from_secs_f64(seconds.unwrap_or(f64::from(default)))
     }
 
+    /// One of these words, if one is given.
+    pub fn choice(
+        &mut self,
+        name: &'static str,
+        words: &'static [&'static str],
+    ) -> Option<&'static str> {
+        let text = self.text(name)?;
+        let found = words.iter().find(|word| **word == text);
+        if found.is_none() {
+            self.fault(
+                name,
+                format!("{text:?} is none of them"),
+                format!("one of {}", words.join(", ")),
+            );
+        }
+        found.copied()
+    }
+
+    /// Texts, if there is such a list; a text alone is a list of one.
+    pub fn texts(&mut self, name: &'static str) -> Option<Vec<&'a str>> {
+        let right = "a list of texts, as in [\"a\", \"b\"]";
+        match self.value(name)? {
+            Value::String(text) => Some(vec![text]),
+            Value::Array(items) => {
+                let mut texts = Vec::with_capacity(items.len());
+                for item in items {
+                    match item.as_str() {
+                        Some(text) => texts.push(text),
+                        None => self.wrong_type(name, item, right),
+                    }
+                }
+                Some(texts)
+            }
+            other => {
+                self.wrong_type(name, other, right);
+                None
+            }
+        }
+    }
+
+    /// Names with a text each, in the order of the file, if there is such a table.
+    pub fn table(&mut self, name: &'static str) -> Option<Vec<(&'a str, &'a str)>> {
+        let right = "names with a text each, as in {\"Accept\": \"text/html\"}";
+        match self.value(name)? {
+            Value::Object(entries) => {
+                let mut table = Vec::with_capacity(entries.len());
+                for (key, value) in entries {
+                    match value.as_str() {
+                        Some(text) => table.push((key.as_str(), text)),
+                        None => self.wrong_type(name, value, right),
+                    }
+                }
+                Some(table)
+            }
+            other => {
+                self.wrong_type(name, other, right);
+                None
+            }
+        }
+    }
+
     /// Names of checks, if there is such a list.
     pub fn checks(&mut self, name: &'static str) -> Option<Vec<CheckName>> {
         let right = "a list of names of checks, as in [\"disk\", \"memory\"]";
@@ -246,11 +403,11 @@ mod tests {
     use super::*;
 
     const KNOWN: &[Opt] = &[
-        Opt { name: "hostname", default: "required", meaning: "" },
-        Opt { name: "port", default: "443", meaning: "" },
-        Opt { name: "tls", default: "true", meaning: "" },
-        Opt { name: "level", default: "90", meaning: "" },
-        Opt { name: "checks", default: "none", meaning: "" },
+        Opt::text("hostname", "required", ""),
+        Opt::port("443"),
+        Opt::flag("tls", "true", ""),
+        Opt::number("level", "90", ""),
+        Opt::new("checks", Shape::Checks, "none", ""),
     ];
 
     fn faults(given: Value) -> Vec<String> {

@@ -7,7 +7,11 @@ use chrono_tz::Tz;
 use fletchck_shared::config;
 use serde_json::{Map, Value};
 
-use crate::{actions, checks, checks::Opt, config::Built};
+use crate::{
+    actions,
+    checks::{self, Answers, Opt},
+    config::Built,
+};
 
 const CHECKS: &str = "\
 # Types of checks
@@ -34,6 +38,7 @@ fn checks_page() -> String {
         let example: Value = serde_json::from_str(kind.example).expect("an example is JSON");
         let example = serde_json::to_string_pretty(&example).expect("JSON is written");
         section(&mut page, kind.name, kind.summary, kind.options);
+        answers(&mut page, &kind.answers);
         write!(page, "\n```json\n{example}\n```\n").expect("written");
     }
     page
@@ -55,9 +60,21 @@ fn section(page: &mut String, name: &str, summary: &str, options: &[Opt]) {
         page.push_str("\nNo options.\n");
         return;
     }
-    page.push_str("\n| option | default | meaning |\n|---|---|---|\n");
-    for Opt { name, default, meaning } in options {
-        writeln!(page, "| `{name}` | {default} | {meaning} |").expect("written");
+    page.push_str("\n| option | value | default | meaning |\n|---|---|---|---|\n");
+    for Opt { name, shape, default, meaning } in options {
+        writeln!(page, "| `{name}` | {shape} | {default} | {meaning} |").expect("written");
+    }
+}
+
+fn answers(page: &mut String, answers: &Answers) {
+    let Answers { proves, leaves_open, failure, matters } = answers;
+    for (question, answer) in [
+        ("What does a pass prove?", proves),
+        ("What does it leave open?", leaves_open),
+        ("What does a failure look like?", failure),
+        ("Which options matter?", matters),
+    ] {
+        write!(page, "\n**{question}** {answer}\n").expect("written");
     }
 }
 
@@ -85,7 +102,7 @@ fn names_are_unique_and_in_order_and_everything_is_said() {
         for (summary, options) in entries {
             assert!(!summary.is_empty() && !summary.ends_with('.'), "{summary}");
             let mut seen: Vec<&str> = Vec::new();
-            for Opt { name, default, meaning } in *options {
+            for Opt { name, default, meaning, .. } in *options {
                 assert!(!seen.contains(name) && !default.is_empty(), "{summary}: {name}");
                 assert!(!meaning.is_empty() && !meaning.ends_with('.'), "{summary}: {name}");
                 seen.push(name);

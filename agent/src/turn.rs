@@ -12,7 +12,7 @@ use tokio::{
 };
 use tracing::{Span, debug, error, field::Empty, instrument};
 
-use crate::checks::{Look, Probe};
+use crate::checks::{Before, Look, Probe};
 
 /// Bounds on the probes that look at once.
 ///
@@ -35,8 +35,8 @@ pub struct Turn {
     pub retries: u32,
     /// Zone of times in its log.
     pub zone: Tz,
-    /// Whether the check was failing before.
-    pub failing: bool,
+    /// How the check stood before.
+    pub before: Before,
     /// Whether its last run hung to its limit.
     pub suspect: bool,
 }
@@ -111,7 +111,7 @@ impl Turn {
     }
 
     async fn look(&self, at: DateTime<Utc>) -> Ended {
-        let look = Look { name: &self.name, now: at, zone: self.zone, failing: self.failing };
+        let look = Look { name: &self.name, now: at, zone: self.zone, before: &self.before };
         let limit = self.probe.limit();
         let began = Instant::now();
         let looked = AssertUnwindSafe(self.probe.look(&look)).catch_unwind();
@@ -169,7 +169,7 @@ mod tests {
             probe: Arc::new(probe),
             retries,
             zone: Tz::UTC,
-            failing: false,
+            before: Before::default(),
             suspect: false,
         }
     }

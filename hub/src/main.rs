@@ -38,7 +38,7 @@ async fn carry_out(args: &Args) -> anyhow::Result<ExitCode> {
         Some(Command::CheckConfig { file: other }) => {
             return once::check_config(other.as_deref().unwrap_or(&file));
         }
-        Some(Command::Check { name }) => return once::check(&file, name).await,
+        Some(Command::Check { name, explain }) => return once::check(&file, name, *explain).await,
         Some(Command::List) => return once::list(&file),
         Some(Command::Merge { file: import }) => merge::merge(&file, import)?,
         Some(Command::Export) => {

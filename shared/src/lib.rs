@@ -17,6 +17,6 @@ pub mod topic;
 pub mod wire;
 
 pub use name::{ActionName, AgentId, CheckName, NameError};
-pub use outcome::{Outcome, Phase, Verdict};
+pub use outcome::{Outcome, Phase, Severity, Verdict};
 pub use secret::Secret;
 pub use state::{Condition, State, Transition};

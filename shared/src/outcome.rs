@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Longest log that an outcome carries, in lines. What is beyond is cut, and a last line says so.
 pub const LOG_LINES: usize = 64;
@@ -19,6 +20,21 @@ pub enum Verdict {
     Pass,
     /// Something was not as expected, or did not answer.
     Fail,
+}
+
+/// How grave what was seen is. The order is that of gravity.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// All is well.
+    #[default]
+    Ok,
+    /// It is worth a look, as a disk that fills.
+    Warning,
+    /// It fails.
+    Critical,
 }
 
 /// One part of a run and how long it took, `dns` or `tls` for example.
@@ -49,6 +65,19 @@ pub struct Outcome {
     pub log: Vec<String>,
     /// The parts of the run, in order.
     pub phases: Vec<Phase>,
+    /// Whether it is worth a look: a pass that is close to failing, or a failure that is less than a whole one.
+    pub warning: bool,
+    /// What the check wants to find again at its next run, after a restart too: a place in a file, a key it has seen. It
+    /// is stored with the state and neither shown nor published. `None` leaves what there was.
+    #[serde(skip)]
+    pub keep: Option<Value>,
+    /// An option that the target has taught, its name and its value, for the owner's file: the key of a server that was
+    /// trusted at first sight.
+    #[serde(skip)]
+    pub learned: Option<(String, String)>,
+    /// What was said and answered, without secrets, for a person who asks for it. It is not kept.
+    #[serde(skip)]
+    pub conversation: Vec<String>,
     /// When the run began.
     pub at: DateTime<Utc>,
     /// How long all of it took, retries included.
@@ -87,6 +116,29 @@ impl Outcome {
         self
     }
 
+    /// As worth a look, where `warning` holds.
+    #[must_use]
+    pub fn warning(mut self, warning: bool) -> Self {
+        self.warning = warning;
+        self
+    }
+
+    /// With what the check wants to find again at its next run.
+    #[must_use]
+    pub fn keep(mut self, keep: Value) -> Self {
+        self.keep = Some(keep);
+        self
+    }
+
+    /// How grave it is.
+    pub fn severity(&self) -> Severity {
+        match (self.verdict, self.warning) {
+            (Verdict::Pass, false) => Severity::Ok,
+            (_, true) => Severity::Warning,
+            (Verdict::Fail, false) => Severity::Critical,
+        }
+    }
+
     /// With its phases.
     #[must_use]
     pub fn phases(mut self, phases: Vec<Phase>) -> Self {
@@ -119,6 +171,10 @@ impl Outcome {
             members: None,
             log: Vec::new(),
             phases: Vec::new(),
+            warning: false,
+            keep: None,
+            learned: None,
+            conversation: Vec::new(),
             at: DateTime::UNIX_EPOCH,
             took: Duration::ZERO,
         }

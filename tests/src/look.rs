@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use chrono::Utc;
 use chrono_tz::Tz;
-use fletchck_agent::checks::{self, Look, Plan};
+use fletchck_agent::checks::{self, Before, Look, Plan};
 use fletchck_shared::{CheckName, Outcome};
 use serde_json::{Map, Value};
 
@@ -23,7 +23,7 @@ pub async fn ours(kind: &str, options: &Value) -> Result<Outcome> {
     let (plan, faults) = kind.plan(options);
     let Some(Plan::Probe(probe)) = plan else { bail!("no probe: {faults:?}") };
     let name = CheckName::try_from("check")?;
-    let look = Look { name: &name, now: Utc::now(), zone: Tz::UTC, failing: false };
+    let look = Look { name: &name, now: Utc::now(), zone: Tz::UTC, before: &Before::default() };
     Ok(probe.look(&look).await)
 }
 

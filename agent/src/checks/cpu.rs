@@ -11,8 +11,8 @@ use tokio::{
 };
 
 use super::{
-    Kind, Look, Opt, Options, Plan, Probe,
-    limit::{Limit, padded},
+    Answers, Kind, Look, Opt, Options, Plan, Probe,
+    limit::{Limit, WARN, WARN_ALERTS, padded},
 };
 
 /// The entry of `cpu` in the table.
@@ -20,13 +20,21 @@ pub const KIND: Kind = Kind {
     name: "cpu",
     summary: "how busy the processors are, on average since the last run",
     options: &[
-        Opt { name: "level", default: "80", meaning: "limit of the time not idle, percent" },
-        Opt {
-            name: "hysteresis",
-            default: "5",
-            meaning: "a failing check passes once it is this far below the level, percent",
-        },
+        Opt::number("level", "80", "limit of the time not idle, percent"),
+        Opt::number(
+            "hysteresis",
+            "5",
+            "a failing check passes once it is this far below the level, percent",
+        ),
+        WARN,
+        WARN_ALERTS,
     ],
+    answers: Answers {
+        proves: "The processors had time to spare, on average over all cores since the last run.",
+        leaves_open: "Whether one core is busy all the time, and whether programs wait for disks: see `load`.",
+        failure: "The sentence says how busy they were.",
+        matters: "`threshold`, for a busy machine is no fault until it stays busy.",
+    },
     example: r#"{"type": "cpu", "trigger": {"interval": {"minutes": 5}}, "threshold": 2, "options": {"level": 75}}"#,
     build,
 };
@@ -57,7 +65,7 @@ impl Probe for Cpu {
         match self.measure().await {
             Ok(percent) => {
                 let line = format!("CPU: {}, {}", padded(percent), self.limit.target());
-                self.limit.judge("cpu", percent, "busy", look.failing).log([line])
+                self.limit.judge("cpu", percent, "busy", look.before).log([line])
             }
             Err(text) => Outcome::fail(text.clone()).log([text]),
         }

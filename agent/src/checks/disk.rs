@@ -16,8 +16,8 @@ use fletchck_shared::Outcome;
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
-    Kind, Look, Opt, Options, Plan, Probe,
-    limit::{Limit, amounts, padded},
+    Answers, Kind, Look, Opt, Options, Plan, Probe,
+    limit::{Limit, WARN, WARN_ALERTS, amounts, padded},
 };
 
 /// The entry of `disk` in the table.
@@ -25,14 +25,22 @@ pub const KIND: Kind = Kind {
     name: "disk",
     summary: "space used on one volume",
     options: &[
-        Opt { name: "volume", default: "/", meaning: "path of any directory on the volume" },
-        Opt { name: "level", default: "90", meaning: "limit of the space used, percent" },
-        Opt {
-            name: "hysteresis",
-            default: "2",
-            meaning: "a failing check passes once it is this far below the level, percent",
-        },
+        Opt::text("volume", "/", "path of any directory on the volume"),
+        Opt::number("level", "90", "limit of the space used, percent"),
+        Opt::number(
+            "hysteresis",
+            "2",
+            "a failing check passes once it is this far below the level, percent",
+        ),
+        WARN,
+        WARN_ALERTS,
     ],
+    answers: Answers {
+        proves: "The volume is mounted where it is looked for, its file system answers, and less of it is used than the level.",
+        leaves_open: "Whether writing works, whether inodes are left, and how healthy the medium is.",
+        failure: "The sentence says how full it is and from where on it is well again. A file server that is gone fails after 5 seconds.",
+        matters: "`volume` for the file system that fills, `level`, and `warn` for time to act.",
+    },
     example: r#"{"type": "disk", "trigger": {"interval": {"minutes": 10}}, "options": {"volume": "/", "level": 85}}"#,
     build,
 };
@@ -90,7 +98,7 @@ impl Probe for Disk {
         let percent = 100.0 * space.used as f64 / space.total as f64;
         let amounts = amounts(space.used, space.total, space.free, "Free");
         let line = format!("{volume}: {} {amounts}, {}", padded(percent), self.limit.target());
-        self.limit.judge(&volume.to_string(), percent, "full", look.failing).log([line])
+        self.limit.judge(&volume.to_string(), percent, "full", look.before).log([line])
     }
 
     fn limit(&self) -> Duration {

@@ -3,16 +3,15 @@
 mod answer;
 mod ask;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use fletchck_shared::Outcome;
 use http::{Method, Uri};
-use tokio::time::timeout;
 
 use super::{
-    Kind, Look, Opt, Options, Plan, Probe,
-    net::{Steps, Target, Trust},
+    Answers, Kind, Look, Opt, Options, Plan, Probe,
+    net::{self, GRACE, Reach, Steps, Talk, TalkError, Target, Tls, converse},
 };
 
 /// The entry of `https` in the table.
@@ -20,106 +19,93 @@ pub const KIND: Kind = Kind {
     name: "https",
     summary: "a web server that answers, and its certificate",
     options: &[
-        Opt {
-            name: "hostname",
-            default: "required",
-            meaning: "name, IPv4, IPv6 or hardware address of the server",
-        },
-        Opt { name: "port", default: "443, or 80 without tls", meaning: "port of the server" },
-        Opt {
-            name: "timeout",
-            default: "10",
-            meaning: "seconds for all of it, name lookup included",
-        },
-        Opt { name: "tls", default: "true", meaning: "false: plain HTTP" },
-        Opt {
-            name: "selfsigned",
-            default: "false",
-            meaning: "take any certificate, and watch only that it is good for 7 days or more",
-        },
-        Opt {
-            name: "cafile",
-            default: "those of the system",
-            meaning: "PEM file with the certificates to trust",
-        },
-        Opt { name: "reqType", default: "HEAD", meaning: "method of the request" },
-        Opt { name: "reqPath", default: "/", meaning: "path of the request" },
+        net::HOSTNAME,
+        Opt::port("443, or 80 without tls"),
+        net::timeout("10"),
+        net::IP_VERSION,
+        Opt::flag("tls", "true", "false: plain HTTP"),
+        net::SELFSIGNED,
+        net::CAFILE,
+        net::SERVER_NAME,
+        net::DAYS,
+        net::WARN_DAYS,
+        Opt::text("reqType", "HEAD", "method of the request"),
+        Opt::text("reqPath", "/", "path of the request"),
     ],
+    answers: Answers {
+        proves: "The name leads to a server, the server completes a TLS handshake with a certificate that is good for a \
+                 week or more, and answers a request.",
+        leaves_open: "Any status counts as an answer, 500 too, as in the original.",
+        failure: "The sentence names the step that failed: no address, no connection, no TLS, a certificate that is not \
+                  good, or an answer that is none.",
+        matters: "`reqPath` for a page that says how the application is, `cafile` for a private authority.",
+    },
     example: r#"{"type": "https", "trigger": {"interval": {"minutes": 5}}, "retries": 2, "options": {"hostname": "www.example.org", "reqPath": "/health"}}"#,
     build,
 };
 
-/// What the caller grants beyond the timeout, so that a look that takes too long can say where.
-const GRACE: Duration = Duration::from_millis(500);
-
 #[derive(Debug)]
 struct Https {
-    target: Target,
-    /// The port as it was given; a URL and a Host field leave the usual one out.
-    port: Option<u16>,
-    timeout: Duration,
-    /// What is trusted, or `None` for plain HTTP.
-    tls: Option<Trust>,
+    reach: Reach,
+    /// What is demanded of the certificate, or `None` for plain HTTP.
+    tls: Option<Tls>,
     method: Method,
     path: Uri,
 }
 
 fn build(options: &mut Options<'_>) -> Option<Plan> {
     let (target, port) = host_and_port(options);
-    let timeout = options.seconds("timeout", 10);
-    let tls = trust(options);
+    let on = options.flag("tls", true);
+    let usual = if on { 443 } else { 80 };
+    let reach = Reach::of(options, target, port.unwrap_or(usual), 10);
+    let tls = Tls::read(options);
     let method = method(options);
     let path = path(options);
-    let https = Https { target: target?, port, timeout, tls, method: method?, path: path? };
+    let https = Https { reach: reach?, tls: on.then_some(tls), method: method?, path: path? };
     Some(Plan::Probe(Arc::new(https)))
 }
 
 #[async_trait]
 impl Probe for Https {
     async fn look(&self, look: &Look<'_>) -> Outcome {
-        let mut steps = Steps::default();
-        let asked = timeout(self.timeout, self.ask(look, &mut steps)).await;
-        let outcome = match asked {
-            Ok(Ok(answer)) => answer.outcome(self, look),
-            Ok(Err(error)) => error.outcome(self),
-            Err(_) => self.late(steps.current()),
-        };
-        outcome.phases(steps.finish()).bounded()
+        converse(self, look).await
     }
 
     fn limit(&self) -> Duration {
-        self.timeout + GRACE
+        self.reach.timeout + GRACE
+    }
+}
+
+#[async_trait]
+impl Talk for Https {
+    fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    fn service(&self) -> String {
+        self.url()
+    }
+
+    fn waited(&self, _: &str) -> String {
+        "it was connected and asked, and its answer did not come to its end".into()
+    }
+
+    async fn talk(&self, look: &Look<'_>, steps: &mut Steps) -> Result<Outcome, TalkError> {
+        let answer = self.ask(look, steps).await?;
+        Ok(answer.outcome(self, look))
     }
 }
 
 impl Https {
-    fn port(&self) -> u16 {
-        self.port.unwrap_or(if self.tls.is_some() { 443 } else { 80 })
-    }
-
     /// What the Host field says: the port only where it is not the usual one.
     fn authority(&self) -> String {
         let usual = if self.tls.is_some() { 443 } else { 80 };
-        self.target.authority(self.port.filter(|port| *port != usual))
+        self.reach.target.authority(Some(self.reach.port).filter(|port| *port != usual))
     }
 
     fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}{}", self.authority(), self.path)
-    }
-
-    fn late(&self, step: Option<&'static str>) -> Outcome {
-        let seconds = self.timeout.as_secs_f64();
-        let waited = match step {
-            Some("dns") => "the name servers did not answer",
-            Some("connect") => {
-                "no connection was taken (is the machine up, does a firewall drop it?)"
-            }
-            Some("tls") => "it was connected, and the TLS handshake did not end",
-            _ => "it was connected and asked, and its answer did not come to its end",
-        };
-        let text = format!("{} did not answer within {seconds} s: {waited}", self.url());
-        Outcome::fail(text.clone()).log([format!("{}: {text}", self.target)])
     }
 }
 
@@ -134,20 +120,6 @@ fn host_and_port(options: &mut Options<'_>) -> (Option<Target>, Option<u16>) {
         return (Some(target), Some(port));
     }
     (Target::read(options, "hostname"), port)
-}
-
-fn trust(options: &mut Options<'_>) -> Option<Trust> {
-    let tls = options.flag("tls", true);
-    let any = options.flag("selfsigned", false);
-    let file = options.text("cafile").filter(|file| !file.is_empty()).map(PathBuf::from);
-    if any && file.is_some() {
-        options.warning("cafile", "it does nothing beside `selfsigned`", "one of the two");
-    }
-    tls.then_some(match file {
-        _ if any => Trust::Any,
-        Some(file) => Trust::File(file),
-        None => Trust::System,
-    })
 }
 
 fn method(options: &mut Options<'_>) -> Option<Method> {

@@ -7,8 +7,8 @@ use fletchck_shared::Outcome;
 use sysinfo::{MemoryRefreshKind, System};
 
 use super::{
-    Kind, Look, Opt, Options, Plan, Probe,
-    limit::{Limit, amounts, padded},
+    Answers, Before, Kind, Look, Opt, Options, Plan, Probe,
+    limit::{Limit, WARN, WARN_ALERTS, amounts, padded},
 };
 
 /// The entry of `memory` in the table.
@@ -16,13 +16,21 @@ pub const KIND: Kind = Kind {
     name: "memory",
     summary: "memory used on this machine",
     options: &[
-        Opt { name: "level", default: "85", meaning: "limit of the memory used, percent" },
-        Opt {
-            name: "hysteresis",
-            default: "5",
-            meaning: "a failing check passes once it is this far below the level, percent",
-        },
+        Opt::number("level", "85", "limit of the memory used, percent"),
+        Opt::number(
+            "hysteresis",
+            "5",
+            "a failing check passes once it is this far below the level, percent",
+        ),
+        WARN,
+        WARN_ALERTS,
     ],
+    answers: Answers {
+        proves: "Less memory is in use than the level. What the system can take back from caches counts as available.",
+        leaves_open: "Whether a single program leaks, and whether the machine swaps: see `swap`.",
+        failure: "The sentence says the share in use. Inside a container the log also tells its own limit.",
+        matters: "`level`, and a `threshold` of two or more where short peaks are usual.",
+    },
     example: r#"{"type": "memory", "trigger": {"interval": {"minutes": 5}}, "threshold": 2, "options": {"level": 80}}"#,
     build,
 };
@@ -49,7 +57,7 @@ fn build(options: &mut Options<'_>) -> Option<Plan> {
 impl Probe for Memory {
     async fn look(&self, look: &Look<'_>) -> Outcome {
         match measure() {
-            Ok(seen) => self.judge(seen, look.failing),
+            Ok(seen) => self.judge(seen, look.before),
             Err(text) => Outcome::fail(text.clone()).log([text]),
         }
     }
@@ -60,7 +68,7 @@ impl Probe for Memory {
 }
 
 impl Memory {
-    fn judge(&self, seen: Amounts, failing: bool) -> Outcome {
+    fn judge(&self, seen: Amounts, before: &Before) -> Outcome {
         let used = seen.total.saturating_sub(seen.available);
         let percent = 100.0 * used as f64 / seen.total as f64;
         let amounts = amounts(used, seen.total, seen.available, "Available");
@@ -71,7 +79,7 @@ impl Memory {
             let [limit, used] = [limit, used].map(|bytes| bytes >> 20);
             log.push(format!("Container: {} {used}/{limit}MiB", padded(percent)));
         }
-        self.limit.judge("memory", percent, "used", failing).log(log)
+        self.limit.judge("memory", percent, "used", before).log(log)
     }
 }
 
@@ -114,7 +122,7 @@ mod tests {
         let memory = Memory { limit: Limit::read_defaults(85.0, 5.0) };
         let container = Some((512 << 20, 256 << 20));
         let seen = Amounts { total: 24 * GIB, available: 2 * GIB, container };
-        let outcome = memory.judge(seen, false);
+        let outcome = memory.judge(seen, &Before::default());
         assert_eq!(outcome.verdict, Verdict::Fail);
         assert_eq!(outcome.text, "memory is 91.7% used, over the limit of 85%");
         let log =

@@ -8,6 +8,7 @@ pub mod memory;
 mod net;
 pub mod remote;
 pub mod sequence;
+pub mod tcp;
 #[cfg(test)]
 mod testing;
 
@@ -16,14 +17,17 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use fletchck_shared::{CheckName, Outcome};
+use fletchck_shared::{
+    CheckName, Outcome, State,
+    state::{Condition, Failure},
+};
 use serde_json::{Map, Value};
 
-pub use crate::options::{Opt, OptionFault, Options};
+pub use crate::options::{Opt, OptionFault, Options, Shape};
 
 /// Every type of check.
 pub const KINDS: &[Kind] =
-    &[cpu::KIND, disk::KIND, https::KIND, memory::KIND, remote::KIND, sequence::KIND];
+    &[cpu::KIND, disk::KIND, https::KIND, memory::KIND, remote::KIND, sequence::KIND, tcp::KIND];
 
 /// Reads the options of a check and makes what runs from them. What is wrong is noted with the options.
 pub type Build = fn(&mut Options<'_>) -> Option<Plan>;
@@ -37,10 +41,25 @@ pub struct Kind {
     pub summary: &'static str,
     /// Its options, in the order they are shown.
     pub options: &'static [Opt],
+    /// What a user asks of it first.
+    pub answers: Answers,
     /// A whole check as JSON, as it stands in a configuration; a test reads it.
     pub example: &'static str,
     /// Reads its options; [`Kind::plan`] is how it is called.
     pub build: Build,
+}
+
+/// What a user asks first of a type of check, each answered in whole sentences.
+#[derive(Debug)]
+pub struct Answers {
+    /// What a pass proves.
+    pub proves: &'static str,
+    /// What it does not prove.
+    pub leaves_open: &'static str,
+    /// What a failure looks like, and what to do then.
+    pub failure: &'static str,
+    /// Which options matter.
+    pub matters: &'static str,
 }
 
 /// How a check of some type is run.
@@ -76,8 +95,30 @@ pub struct Look<'a> {
     pub now: DateTime<Utc>,
     /// The check's zone, for times in its log.
     pub zone: Tz,
-    /// Whether the check was failing before, for levels with hysteresis.
+    /// How the check stood before.
+    pub before: &'a Before,
+}
+
+/// How a check stood before a look.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Before {
+    /// Whether it was failing, for levels with hysteresis.
     pub failing: bool,
+    /// Whether it was worth a look, told or not.
+    pub warned: bool,
+    /// What it wanted to find again.
+    pub kept: Option<Value>,
+}
+
+impl From<&State> for Before {
+    fn from(state: &State) -> Self {
+        let warning = state.condition == Condition::Fail(Failure::Warning);
+        Self {
+            failing: state.condition.failing() && !warning,
+            warned: warning || state.warning,
+            kept: state.kept.clone(),
+        }
+    }
 }
 
 /// The type of this name.

@@ -2,17 +2,23 @@
 
 use std::time::Duration;
 
-use super::{Kind, Opt, Options, Plan};
+use super::{Answers, Kind, Opt, Options, Plan};
 
 /// The entry of `remote` in the table.
 pub const KIND: Kind = Kind {
     name: "remote",
     summary: "a check that runs on another machine and reports over MQTT",
-    options: &[Opt {
-        name: "timeout",
-        default: "none",
-        meaning: "seconds without an update after which it fails; 0 or none: its last state stands",
-    }],
+    options: &[Opt::seconds(
+        "timeout",
+        "none",
+        "seconds without an update after which it fails; 0 or none: its last state stands",
+    )],
+    answers: Answers {
+        proves: "The agent that runs this check has reported it well, and not too long ago.",
+        leaves_open: "Anything the check at the agent leaves open.",
+        failure: "It fails as the agent reports it, or because no report came within the timeout; the sentence says which.",
+        matters: "`timeout`: some intervals of the check at the agent, so that one lost message is no alert.",
+    },
     example: r#"{"type": "remote", "subType": "disk", "trigger": {"interval": {"minutes": 5}}, "options": {"timeout": 900}}"#,
     build,
 };

@@ -1,16 +1,23 @@
 //! `sequence`: checks that run together, in order of their priority, and pass together.
 
-use super::{Kind, Opt, Options, Plan};
+use super::{Answers, Kind, Opt, Options, Plan, Shape};
 
 /// The entry of `sequence` in the table.
 pub const KIND: Kind = Kind {
     name: "sequence",
     summary: "checks that run together, and pass if every one of them does",
-    options: &[Opt {
-        name: "checks",
-        default: "none",
-        meaning: "names of the members; lower priority runs first, equal ones in this order",
-    }],
+    options: &[Opt::new(
+        "checks",
+        Shape::Checks,
+        "none",
+        "names of the members; lower priority runs first, equal ones in this order",
+    )],
+    answers: Answers {
+        proves: "Every member passed in one run, in the order of their priority.",
+        leaves_open: "Anything between two of its runs.",
+        failure: "The sentence lists the members that fail. Another set of failing members is told as a change.",
+        matters: "`checks`, and the priority of the members.",
+    },
     example: r#"{"type": "sequence", "trigger": {"interval": {"minutes": 5}}, "options": {"checks": ["ram", "load", "root"]}}"#,
     build,
 };

@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use fletchck_shared::{CheckName, Outcome};
 use serde_json::Value;
 
-use super::{Kind, Look, OptionFault, Plan, Probe, kind};
+use super::{Before, Kind, Look, OptionFault, Plan, Probe, kind};
 
 /// What is made of these options.
 pub(super) fn plan(name: &str, options: Value) -> Plan {
@@ -30,8 +30,13 @@ pub(super) fn faults(name: &str, options: Value) -> Vec<String> {
 
 /// One look of a check that passed before.
 pub(super) async fn look(probe: &dyn Probe) -> Outcome {
+    look_after(probe, &Before::default()).await
+}
+
+/// One look of a check that stood like this before.
+pub(super) async fn look_after(probe: &dyn Probe, before: &Before) -> Outcome {
     let name = CheckName::try_from("test").expect("a name");
-    probe.look(&Look { name: &name, now: Utc::now(), zone: Tz::UTC, failing: false }).await
+    probe.look(&Look { name: &name, now: Utc::now(), zone: Tz::UTC, before }).await
 }
 
 fn read(name: &str, options: Value) -> (Option<Plan>, Vec<OptionFault>) {

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 use super::{
-    Board, CheckView, Identity, Refused,
+    Board, CheckView, Identity, Learned, Refused,
     alarm::Alarms,
     entry::Entry,
     event::{Event, RunId},
@@ -47,7 +47,8 @@ pub(super) struct Core {
     pub(super) board: Arc<Board>,
     pub(super) delivery: Delivery,
     pub(super) places: Places,
-    pub(super) ended: mpsc::UnboundedSender<(RunId, Ended)>,
+    pub(super) ended: mpsc::UnboundedSender<(RunId, Box<Ended>)>,
+    pub(super) learned: mpsc::UnboundedSender<Learned>,
     /// Checks whose run has ended, and whose sequences are still to be moved on.
     pub(super) finished: VecDeque<CheckName>,
     /// Sequences whose running member is gone.
@@ -83,7 +84,7 @@ impl Core {
         match event {
             Event::Due(due) => self.due(due),
             Event::Silence(name) => self.expire(&name),
-            Event::Ended(run, ended) => self.ended(&run, ended),
+            Event::Ended(run, ended) => self.ended(&run, *ended),
             Event::Heard(heard) => heard.into_iter().for_each(|heard| self.hear(heard)),
             Event::Asked(request, asker) => {
                 let answer = self.answer(request);

@@ -4,11 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use fletchck_shared::{
-    CheckName, State,
-    config::Check,
-    state::{Condition, Rule},
-};
+use fletchck_shared::{CheckName, State, config::Check, state::Rule};
 
 use super::CheckView;
 use crate::{
@@ -75,10 +71,6 @@ impl Entry {
     pub(super) fn shown_kind(&self) -> &str {
         let heard = self.remote.as_ref().and_then(|row| row.kind.as_deref());
         heard.or(self.check.sub_kind.as_deref()).unwrap_or(&self.check.kind)
-    }
-
-    pub(super) fn failing(&self) -> bool {
-        matches!(self.state.condition, Condition::Fail(_))
     }
 
     pub(super) fn added(&self) -> bool {

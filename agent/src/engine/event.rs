@@ -14,7 +14,7 @@ pub(super) enum Event {
     /// A remote check may have been silent for longer than its timeout.
     Silence(CheckName),
     /// A run has ended.
-    Ended(RunId, Ended),
+    Ended(RunId, Box<Ended>),
     /// Something was heard of checks that run elsewhere.
     Heard(Vec<Heard>),
     /// Someone asks for something.

@@ -63,6 +63,17 @@ pub enum Request {
     Reload(Box<Site>, Vec<Fault>),
 }
 
+/// An option that a target has taught, for the owner's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Learned {
+    /// The check.
+    pub check: CheckName,
+    /// The option's key.
+    pub option: String,
+    /// Its value.
+    pub value: String,
+}
+
 /// A way to the running engine. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Handle {

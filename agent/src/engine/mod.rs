@@ -29,7 +29,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 pub use board::{AgentView, Board, Changed, CheckView};
-pub use handle::{Handle, Heard, Inbox, Refused, Request};
+pub use handle::{Handle, Heard, Inbox, Learned, Refused, Request};
 
 use self::{core::Core, event::Event};
 use crate::{
@@ -109,6 +109,8 @@ pub struct Engine {
     pub handle: Handle,
     /// Its task.
     pub task: JoinHandle<()>,
+    /// What targets teach; for whoever takes it first.
+    pub learned: Option<mpsc::UnboundedReceiver<Learned>>,
 }
 
 impl Engine {
@@ -130,6 +132,7 @@ impl Engine {
         let board = Arc::new(Board::default());
         let (handle, inbox) = Handle::new(board.clone(), INBOX);
         let (ended_tx, ended) = mpsc::unbounded_channel();
+        let (learned_tx, learned) = mpsc::unbounded_channel();
         let clock = identity.clock.clone();
         let mut core = Core {
             places: Places::new(site.limits.probes),
@@ -144,6 +147,7 @@ impl Engine {
             store,
             board: board.clone(),
             ended: ended_tx,
+            learned: learned_tx,
             finished: Default::default(),
             orphaned: Vec::new(),
             members: Default::default(),
@@ -160,14 +164,14 @@ impl Engine {
         core.commit().await;
         board.replace(core.entries.values().map(|entry| core.view(entry)).collect(), faults);
         let task = tokio::spawn(run(core, inbox, ended, stop));
-        Ok(Self { handle, task })
+        Ok(Self { handle, task, learned: Some(learned) })
     }
 }
 
 async fn run(
     mut core: Core,
     mut inbox: Inbox,
-    mut ended: mpsc::UnboundedReceiver<(event::RunId, crate::turn::Ended)>,
+    mut ended: mpsc::UnboundedReceiver<(event::RunId, Box<crate::turn::Ended>)>,
     stop: CancellationToken,
 ) {
     loop {

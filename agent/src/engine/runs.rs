@@ -8,7 +8,7 @@ use fletchck_shared::{
     state::Seen,
 };
 
-use super::{core::Core, entry::Running, event::RunId};
+use super::{Learned, core::Core, entry::Running, event::RunId};
 use crate::{
     checks::Plan,
     scheduler::Due,
@@ -61,7 +61,7 @@ impl Core {
                     probe: probe.clone(),
                     retries: entry.check.retries.get(),
                     zone: entry.zone,
-                    failing: entry.failing(),
+                    before: (&entry.state).into(),
                     suspect: entry.suspect,
                 };
                 let run = RunId { name: name.clone(), generation: entry.generation };
@@ -70,7 +70,7 @@ impl Core {
                 tokio::spawn(async move {
                     let result = turn.run(&places, &*clock).await;
                     // At the end of the program nobody waits for it any more.
-                    _ = ended.send((run, result));
+                    _ = ended.send((run, Box::new(result)));
                 });
             }
             Plan::Sequence(_) => {
@@ -92,6 +92,10 @@ impl Core {
         }
         entry.running = None;
         entry.suspect = ended.hung;
+        if let Some((option, value)) = ended.outcome.learned.clone() {
+            // Nobody may want to know it; the check itself keeps what it needs.
+            _ = self.learned.send(Learned { check: run.name.clone(), option, value });
+        }
         self.see(&run.name, Seen::Ran(&ended.outcome));
         self.finished.push_back(run.name.clone());
     }

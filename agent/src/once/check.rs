@@ -5,30 +5,38 @@ use std::{path::Path, process::ExitCode};
 use anyhow::{Context, bail};
 use chrono::Utc;
 use fletchck_shared::{
-    CheckName, Outcome, State, Verdict,
-    config::{Check, Severity},
+    CheckName, Outcome, Severity, State, Verdict,
+    config::{self as shared, Check},
     sequence::{self, Member},
     state::{Rule, Seen, step},
 };
 
 use crate::{
-    checks::{self, Plan},
+    checks::{self, Before, Plan},
     config::{self, Loaded, host_zone},
     service::store_path,
     store::{Past, Store},
     turn::{Places, Turn},
 };
 
-/// Runs a check once, outside of any schedule, and prints what it saw, how long each phase took and the verdict. Nothing
-/// is stored, published or told. The code is a failure if the check fails.
+/// Runs a check once, outside of any schedule, and prints what it saw, how long each phase took and the verdict; with
+/// `explain` also what was said and answered, without secrets. Nothing is stored, published or told. The code is a failure if the check fails.
 ///
 /// # Errors
 /// There is no such check, or it cannot run.
-pub async fn check(path: &Path, name: &CheckName) -> anyhow::Result<ExitCode> {
+pub async fn check(path: &Path, name: &CheckName, explain: bool) -> anyhow::Result<ExitCode> {
     let loaded = config::load(path)?;
     let past = Store::read_past(&store_path(&loaded.path))?;
     let outcome = Box::pin(run(&loaded, &past, name)).await?;
     print(name, &outcome);
+    if explain {
+        for line in &outcome.conversation {
+            println!("  {line}");
+        }
+        if outcome.conversation.is_empty() {
+            println!("  this check holds no conversation");
+        }
+    }
     Ok(if outcome.verdict == Verdict::Pass { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -45,7 +53,7 @@ async fn run(loaded: &Loaded, past: &Past, name: &CheckName) -> anyhow::Result<O
                 probe,
                 retries: check.retries.get(),
                 zone: zone(loaded, check),
-                failing: stored.is_some_and(|state| state.condition.failing()),
+                before: stored.map(Before::from).unwrap_or_default(),
                 suspect: false,
             };
             Ok(turn.run(&Places::new(4), &Utc::now).await.outcome)
@@ -93,7 +101,7 @@ fn zone(loaded: &Loaded, check: &Check) -> chrono_tz::Tz {
 fn unknown(loaded: &Loaded, past: &Past, name: &CheckName) -> anyhow::Error {
     if loaded.site.left_out.contains(name) {
         let path = format!("checks.{name}");
-        let faults = loaded.faults.iter().filter(|fault| fault.severity == Severity::Error);
+        let faults = loaded.faults.iter().filter(|fault| fault.severity == shared::Severity::Error);
         let own: Vec<_> =
             faults.filter(|fault| fault.path.starts_with(&path)).map(ToString::to_string).collect();
         return anyhow::anyhow!("`{name}` does not run for a fault in it: {}", own.join("; "));
@@ -105,9 +113,10 @@ fn unknown(loaded: &Loaded, past: &Past, name: &CheckName) -> anyhow::Error {
 }
 
 fn print(name: &CheckName, outcome: &Outcome) {
-    let verdict = match outcome.verdict {
-        Verdict::Pass => "PASS",
-        Verdict::Fail => "FAIL",
+    let verdict = match outcome.severity() {
+        Severity::Ok => "PASS",
+        Severity::Warning => "WARN",
+        Severity::Critical => "FAIL",
     };
     println!("{verdict}  {name}: {}", outcome.text);
     if let Some(level) = &outcome.level {

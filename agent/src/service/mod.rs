@@ -3,6 +3,7 @@
 
 mod greeter;
 mod housekeeping;
+mod learning;
 mod linking;
 mod start;
 
@@ -66,7 +67,7 @@ impl Service {
             warn!("{fault}");
         }
         let engine_stop = CancellationToken::new();
-        let engine = Engine::start(
+        let mut engine = Engine::start(
             loaded.site.clone(),
             loaded.faults.clone(),
             (agent.clone(), host_zone, clock),
@@ -75,6 +76,9 @@ impl Service {
         )
         .await
         .with_context(|| format!("reading {}", path.display()))?;
+        if let Some(learned) = engine.learned.take() {
+            tokio::spawn(learning::write_down(loaded.path.clone(), learned));
+        }
         info!(agent = %agent, checks = loaded.site.checks.len(), "fletchck {} runs {}",
             env!("CARGO_PKG_VERSION"), loaded.path.display());
         let housekeeping = Housekeeping::start(store.clone()).await?;

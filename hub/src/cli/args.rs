@@ -71,6 +71,9 @@ pub enum Command {
     Check {
         /// Its name
         name: CheckName,
+        /// Print what was said and answered as well, without secrets
+        #[arg(long)]
+        explain: bool,
     },
     /// List the checks and their states
     List,

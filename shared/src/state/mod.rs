@@ -7,11 +7,12 @@ mod step;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 pub use report::Report;
 pub use step::{Rule, Seen, step};
 
-use crate::{CheckName, Phase};
+use crate::{CheckName, Phase, Severity};
 
 /// What is known of a target, once a failure has lasted for its threshold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub enum Condition {
 pub enum Failure {
     /// The check itself fails; `true` on the wire.
     Whole,
+    /// The check is over the level of its warning, and its owner wants to be told of that; `true` on the wire, with the
+    /// severity `warning` beside it.
+    Warning,
     /// These members of a sequence fail, comma-joined; a string on the wire.
     Members(String),
 }
@@ -72,6 +76,11 @@ pub struct State {
     pub soft_fail: Option<String>,
     /// The phases of the last run.
     pub phases: Vec<Phase>,
+    /// Whether the last outcome was worth a look.
+    pub warning: bool,
+    /// What the check wants to find again at its next run; neither shown nor published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Value>,
     /// When the last run began; for a remote check the agent's own time of it.
     pub last_check: Option<DateTime<Utc>>,
     /// When a remote check was last heard of, by the hub's clock.
@@ -118,13 +127,26 @@ impl Condition {
 }
 
 impl State {
+    /// How grave what is known of the target is, whatever hides it from alerting.
+    pub fn severity(&self) -> Severity {
+        match &self.condition {
+            Condition::Fail(Failure::Warning) => Severity::Warning,
+            Condition::Fail(_) => Severity::Critical,
+            Condition::Pass | Condition::Unknown if self.warning => Severity::Warning,
+            Condition::Pass | Condition::Unknown => Severity::Ok,
+        }
+    }
+
     /// Whether others must take this check for failing: it fails, or it is blocked by one that does, and is not paused.
     /// A stale check counts as what it last was.
     pub fn failing(&self) -> bool {
         match &self.cover {
             Some(Cover::Paused) => false,
             Some(Cover::Blocked(_)) => true,
-            Some(Cover::Stale(_)) | None => self.condition.failing(),
+            // A warning is about a target that still does its work.
+            Some(Cover::Stale(_)) | None => {
+                self.condition.failing() && self.condition != Condition::Fail(Failure::Warning)
+            }
         }
     }
 
@@ -137,12 +159,13 @@ impl State {
     }
 
     /// What a page shows as the state, in one word of the domain:
-    /// `paused`, `blocked`, `stale`, `unknown`, `pass` or `fail`.
+    /// `paused`, `blocked`, `stale`, `unknown`, `pass`, `warning` or `fail`.
     pub fn word(&self) -> &'static str {
         match (&self.cover, &self.condition) {
             (Some(Cover::Paused), _) => "paused",
             (Some(Cover::Blocked(_)), _) => "blocked",
             (Some(Cover::Stale(_)), _) => "stale",
+            (None, _) if self.severity() == Severity::Warning => "warning",
             (None, Condition::Unknown) => "unknown",
             (None, Condition::Pass) => "pass",
             (None, Condition::Fail(_)) => "fail",

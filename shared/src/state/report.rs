@@ -20,6 +20,8 @@ pub struct Report {
     pub blocked: Option<String>,
     /// One sentence on what was seen; empty where the sender has none.
     pub text: String,
+    /// Whether the last outcome was worth a look.
+    pub warning: bool,
     /// The log of the last run.
     pub log: Vec<String>,
     /// The level of the last run.

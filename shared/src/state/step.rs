@@ -81,6 +81,10 @@ fn ran(rule: &Rule, state: &mut State, outcome: &Outcome, threshold: u32) -> Opt
     state.level.clone_from(&outcome.level);
     state.soft_fail.clone_from(&outcome.soft_fail);
     state.phases.clone_from(&outcome.phases);
+    state.warning = outcome.warning;
+    if outcome.keep.is_some() {
+        state.kept.clone_from(&outcome.keep);
+    }
     match outcome.verdict {
         Verdict::Pass => {
             state.fail_count = 0;
@@ -91,7 +95,8 @@ fn ran(rule: &Rule, state: &mut State, outcome: &Outcome, threshold: u32) -> Opt
             if state.fail_count < threshold {
                 return None;
             }
-            let failure = outcome.members.clone().map_or(Failure::Whole, Failure::Members);
+            let whole = if outcome.warning { Failure::Warning } else { Failure::Whole };
+            let failure = outcome.members.clone().map_or(whole, Failure::Members);
             fail(rule, state, failure, outcome.at)
         }
     }
@@ -135,6 +140,7 @@ fn reported(
     state.level.clone_from(&report.level);
     state.soft_fail.clone_from(&report.soft_fail);
     state.phases.clone_from(&report.phases);
+    state.warning = report.warning;
     state.last_check = Some(report.last_check.unwrap_or(heard));
     state.last_update = Some(heard);
     if rule.paused || report.paused {

@@ -38,6 +38,11 @@ impl Data {
                 return Err(format!("`data.failState` is {found}, wanted a bool or a string"));
             }
         };
+        let warning = map.get("severity").and_then(Value::as_str) == Some("warning");
+        let failure = failure.map(|failure| match failure {
+            Failure::Whole if warning => Failure::Warning,
+            other => other,
+        });
         let soft_fail = text(map, "softFail")?;
         let log = lines(map)?;
         let blocked = match text(map, "blocked")? {
@@ -53,6 +58,7 @@ impl Data {
             paused: map.get("paused") == Some(&Value::Bool(true))
                 || log.as_slice() == ["PAUSED".to_owned()],
             blocked,
+            warning,
             text: text(map, "text")?.unwrap_or_default(),
             level: text(map, "level")?,
             soft_fail,
@@ -83,6 +89,8 @@ impl Data {
         map.insert("lastFail".into(), when(state.last_fail));
         map.insert("lastPass".into(), when(state.last_pass));
         map.insert("level".into(), text(&state.level));
+        let severity = serde_json::to_value(state.severity()).unwrap_or(Value::Null);
+        map.insert("severity".into(), severity);
         if !state.text.is_empty() {
             map.insert("text".into(), state.text.clone().into());
         }
@@ -120,6 +128,8 @@ impl Data {
             level: report.level,
             soft_fail: report.soft_fail,
             phases: report.phases,
+            warning: report.warning,
+            kept: None,
             last_check: report.last_check,
             last_update: None,
             last_fail: report.last_fail,
@@ -138,7 +148,9 @@ pub fn fail_state(state: &State, sequence: bool) -> Value {
         (_, Condition::Pass) => pass(),
         (_, Condition::Fail(Failure::Members(members))) => members.clone().into(),
         // What never passed is failing, in the original's eyes.
-        (_, Condition::Fail(Failure::Whole) | Condition::Unknown) => Value::Bool(true),
+        (_, Condition::Fail(Failure::Whole | Failure::Warning) | Condition::Unknown) => {
+            Value::Bool(true)
+        }
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
-use fletchck_shared::{Outcome, time};
+use fletchck_shared::Outcome;
 use http::{HeaderMap, HeaderName, StatusCode, response::Parts};
 
 use super::Https;
@@ -28,11 +26,13 @@ impl Answer {
         let mut text = format!("{} {} answered {}", https.method, https.url(), self.status);
         let mut log = vec![self.line()];
         if let Some(certificate) = &self.certificate {
-            let valid = valid(certificate, look.now, look.zone);
+            let valid = certificate.validity(look.now, look.zone);
             write!(text, ", certificate {valid}").expect("writing to a String cannot fail");
             log.push(format!("Certificate: {valid}, signed by {}", certificate.issuer));
         }
-        Outcome::pass(text).log(log)
+        let tls = https.tls.as_ref().zip(self.certificate.as_ref());
+        let warns = tls.is_some_and(|(tls, certificate)| tls.warns(certificate, look));
+        Outcome::pass(text).log(log).warning(warns)
     }
 
     /// Status and header as the original logs them: `(200, 'Server: nginx\n\n')`.
@@ -46,11 +46,6 @@ impl Answer {
         header.push('\n');
         format!("({}, {})", self.status.as_u16(), quoted(&header))
     }
-}
-
-fn valid(certificate: &Certificate, now: DateTime<Utc>, zone: Tz) -> String {
-    let days = certificate.days_left(now);
-    format!("good for {days} days (until {})", time::people(certificate.not_after, zone))
 }
 
 /// A name with the first letter of each word large, as servers write most of them.

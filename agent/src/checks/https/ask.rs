@@ -3,7 +3,6 @@
 use std::{error::Error as _, io, pin::pin};
 
 use bytes::Bytes;
-use fletchck_shared::Outcome;
 use http::{Request, header};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
@@ -13,64 +12,44 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{Https, answer::Answer};
 use crate::checks::{
     Look,
-    net::{Certificate, Clock, NetError, Steps, connect, handshake, io_words},
+    net::{Certificate, NetError, Steps, TalkError, io_words},
 };
 
 /// Most bytes that are read of an answer's head. Its body is not read at all.
 const HEAD_BYTES: usize = 64 * 1024;
 
-/// Why there was no answer.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum AskError {
-    #[error(transparent)]
-    Net(#[from] NetError),
-    #[error("{}", http_words(.0))]
-    Http(#[from] hyper::Error),
-}
-
-impl AskError {
-    pub(super) fn outcome(&self, https: &Https) -> Outcome {
-        let outcome = Outcome::fail(format!("{}: {self}", https.url()))
-            .log([format!("{}: {self}", https.target)]);
-        match self {
-            Self::Net(error) if error.soft_fail().is_some() => {
-                outcome.soft_fail(error.soft_fail().unwrap_or_default())
-            }
-            _ => outcome,
-        }
-    }
-}
-
 impl Https {
-    /// Looks up, connects, speaks TLS and asks.
-    pub(super) async fn ask(&self, look: &Look<'_>, steps: &mut Steps) -> Result<Answer, AskError> {
-        steps.begin("dns");
-        let addresses = self.target.addresses(self.port()).await.map_err(NetError::from)?;
-        steps.begin("connect");
-        let stream = connect(&addresses).await.map_err(NetError::from)?;
-        let Some(trust) = &self.tls else {
+    /// Resolves, connects, speaks TLS if it must, and asks. The steps are the caller's, so that they outlive this call,
+    /// however it ends.
+    pub(super) async fn ask(
+        &self,
+        look: &Look<'_>,
+        steps: &mut Steps,
+    ) -> Result<Answer, TalkError> {
+        let stream = self.reach.connect(steps).await?;
+        let Some(tls) = &self.tls else {
             steps.begin("answer");
-            return self.request(stream, None).await;
+            return self.request(stream, None, steps).await;
         };
-        steps.begin("tls");
-        let clock = Clock { now: look.now, zone: look.zone };
         let (stream, certificate) =
-            handshake(stream, &self.target, trust, clock).await.map_err(NetError::from)?;
+            tls.handshake(stream, &self.reach.target, look, steps).await.map_err(NetError::from)?;
         steps.begin("answer");
-        self.request(stream, Some(certificate)).await
+        self.request(stream, Some(certificate), steps).await
     }
 
-    /// Asks and waits for the head of the answer. Nothing of it outlives the call, however it ends.
     async fn request(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin,
         certificate: Option<Certificate>,
-    ) -> Result<Answer, AskError> {
+        steps: &mut Steps,
+    ) -> Result<Answer, TalkError> {
+        steps.sent(&format!("{} {} HTTP/1.1", self.method, self.path));
         let (mut sender, connection) = http1::Builder::new()
             .title_case_headers(true)
             .max_buf_size(HEAD_BYTES)
             .handshake(TokioIo::new(stream))
-            .await?;
+            .await
+            .map_err(|error| wrong(&error))?;
         let request = Request::builder()
             .method(self.method.clone())
             .uri(self.path.clone())
@@ -83,12 +62,21 @@ impl Https {
             .expect("method, path and host were found good when they were read");
         let mut answer = pin!(sender.send_request(request));
         let response = tokio::select! {
-            response = &mut answer => response?,
+            response = &mut answer => response,
             // What ended the connection reaches the request too.
-            _ = connection => answer.await?,
+            _ = connection => answer.await,
         };
+        let response = response.map_err(|error| wrong(&error))?;
+        steps.got(&format!("{:?} {}", response.version(), response.status()));
+        for (name, value) in response.headers() {
+            steps.got(&format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
+        }
         Ok(Answer::new(response.into_parts().0, certificate))
     }
+}
+
+fn wrong(error: &hyper::Error) -> TalkError {
+    TalkError::Wrong(http_words(error))
 }
 
 fn http_words(error: &hyper::Error) -> String {

@@ -3,11 +3,19 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use fletchck_shared::time;
+use rustls::pki_types::CertificateDer;
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
+
+/// Most certificates of a chain that are told of.
+const CHAIN: usize = 8;
 
 /// What a server's certificate says of itself. Nothing of it is proven.
 #[derive(Clone, Debug)]
 pub(crate) struct Certificate {
+    /// Whose it is.
+    pub(crate) subject: String,
     /// Who signed it.
     pub(crate) issuer: String,
     /// Host names and addresses it is for.
@@ -29,6 +37,7 @@ impl Certificate {
         let validity = certificate.validity();
         let at = |seconds| DateTime::from_timestamp(seconds, 0);
         Some(Self {
+            subject: plain(&certificate.subject().to_string()),
             issuer: plain(&certificate.issuer().to_string()),
             names: names(&certificate),
             not_before: at(validity.not_before.timestamp())?,
@@ -36,6 +45,43 @@ impl Certificate {
             self_signed: certificate.issuer().as_raw() == certificate.subject().as_raw(),
             authority: certificate.is_ca(),
         })
+    }
+
+    /// What it says of itself and of those that sign for it, for a log.
+    pub(crate) fn lines(
+        &self,
+        others: &[CertificateDer<'_>],
+        now: DateTime<Utc>,
+        zone: Tz,
+    ) -> Vec<String> {
+        let mut lines = vec![
+            format!(
+                "certificate for {}",
+                if self.names.is_empty() { "no name".into() } else { self.names.join(", ") }
+            ),
+            format!("certificate {}, signed by {}", self.validity(now, zone), self.issuer),
+        ];
+        for other in others.iter().take(CHAIN) {
+            let line = Self::read(other).map_or_else(
+                || "and one that cannot be read".into(),
+                |other| {
+                    format!(
+                        "and {}, {}, signed by {}",
+                        other.subject,
+                        other.validity(now, zone),
+                        other.issuer
+                    )
+                },
+            );
+            lines.push(line);
+        }
+        lines
+    }
+
+    /// For how long it is good.
+    pub(crate) fn validity(&self, now: DateTime<Utc>, zone: Tz) -> String {
+        let days = self.days_left(now);
+        format!("good for {days} days (until {})", time::people(self.not_after, zone))
     }
 
     /// Whole days until it expires; negative once it has.

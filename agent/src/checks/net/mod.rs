@@ -3,8 +3,11 @@
 
 mod certificate;
 mod connect;
+mod lines;
+mod reach;
 mod resolve;
 mod steps;
+mod talk;
 mod target;
 mod tls;
 
@@ -12,9 +15,12 @@ use std::io;
 
 pub(super) use certificate::Certificate;
 pub(super) use connect::connect;
+pub(super) use lines::{LineError, Lines};
+pub(super) use reach::{HOSTNAME, IP_VERSION, Reach, timeout};
 pub(super) use steps::Steps;
+pub(super) use talk::{GRACE, Talk, TalkError, converse};
 pub(super) use target::Target;
-pub(super) use tls::{Clock, Trust, handshake};
+pub(super) use tls::{CAFILE, DAYS, SELFSIGNED, SERVER_NAME, Tls, WARN_DAYS};
 
 /// Why a network service could not be spoken to.
 #[derive(Debug, thiserror::Error)]

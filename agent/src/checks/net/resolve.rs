@@ -24,6 +24,9 @@ pub(crate) enum ResolveError {
     /// The name exists, for something else.
     #[error("the name {0} has no address")]
     NoAddress(String),
+    /// It has none of the version that is asked for.
+    #[error("the name {0} does not have {1}")]
+    NoAddressOf(String, &'static str),
     /// Nothing was heard of any name server.
     #[error("no address for {0}: the name servers do not answer")]
     Silent(String),

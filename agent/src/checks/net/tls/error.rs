@@ -6,8 +6,10 @@ use chrono::{DateTime, Utc};
 use fletchck_shared::time;
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 
-use super::Clock;
-use crate::checks::net::{Certificate, Target, io_words};
+use crate::checks::{
+    Look,
+    net::{Certificate, Target, io_words},
+};
 
 /// Most names of a certificate that are told.
 const NAMES: usize = 6;
@@ -70,18 +72,18 @@ impl TlsError {
         error: &Error,
         certificate: &Certificate,
         target: &Target,
-        clock: Clock,
+        look: &Look<'_>,
     ) -> Self {
-        let date = |at: DateTime<Utc>| time::people(at, clock.zone);
+        let date = |at: DateTime<Utc>| time::people(at, look.zone);
         let Error::InvalidCertificate(error) = error else {
             return Self::Certificate(format!("the certificate does not verify: {error}"));
         };
         let words = match error {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                if certificate.not_after >= clock.now {
+                if certificate.not_after >= look.now {
                     "a certificate between it and its root has expired: the server should send new ones".into()
                 } else {
-                    return Self::expires(certificate, clock);
+                    return Self::expires(certificate, look);
                 }
             }
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => format!(
@@ -112,9 +114,9 @@ impl TlsError {
     }
 
     /// A certificate that has expired, or will within days.
-    pub(super) fn expires(certificate: &Certificate, clock: Clock) -> Self {
-        let date = time::people(certificate.not_after, clock.zone);
-        let days = certificate.days_left(clock.now);
+    pub(super) fn expires(certificate: &Certificate, look: &Look<'_>) -> Self {
+        let date = time::people(certificate.not_after, look.zone);
+        let days = certificate.days_left(look.now);
         Self::Certificate(match days {
             ..0 => format!("the certificate expired on {date}"),
             0 => format!("the certificate expires within a day, on {date}"),

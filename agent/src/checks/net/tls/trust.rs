@@ -1,8 +1,15 @@
 //! Which certificates are trusted.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    collections::HashMap,
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, LazyLock},
+};
 
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 use rustls::{
     RootCertStore,
     client::{WebPkiServerVerifier, danger::ServerCertVerifier, verify_server_name},
@@ -17,12 +24,20 @@ use super::{PROVIDER, TlsError};
 /// `SSL_CERT_DIR` come before the system's own places.
 static SYSTEM: OnceCell<Arc<Roots>> = OnceCell::const_new();
 
+/// Roots of files, each for as long as its file is the same.
+static FILES: LazyLock<Mutex<Kept>> = LazyLock::new(Mutex::default);
+
+type Kept = HashMap<PathBuf, (Version, Arc<Roots>)>;
+
+/// Tells two contents of one file apart: device, number, size and change of it.
+type Version = (u64, u64, u64, i64, i64);
+
 /// Which certificates are trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
     /// Those that the system trusts.
     System,
-    /// Those that a file with PEM certificates vouches for. It is read each time, so that a new one counts at once.
+    /// Those that a file with PEM certificates vouches for. A file that is another one counts at once.
     File(PathBuf),
     /// All of them; only their expiry counts.
     Any,
@@ -46,8 +61,7 @@ impl Trust {
             }
             Self::File(path) => {
                 let path = path.clone();
-                let roots = blocking(move || Roots::of_file(&path)).await?;
-                Ok(Some(Arc::new(roots)))
+                blocking(move || Roots::kept_of_file(&path)).await.map(Some)
             }
         }
     }
@@ -68,7 +82,20 @@ impl Roots {
         Ok(Self::new(store))
     }
 
-    fn of_file(path: &PathBuf) -> Result<Self, TlsError> {
+    fn kept_of_file(path: &Path) -> Result<Arc<Self>, TlsError> {
+        let version = version(path)
+            .map_err(|error| TlsError::Roots(format!("{}: {error}", path.display())))?;
+        if let Some((of, roots)) = FILES.lock().get(path)
+            && *of == version
+        {
+            return Ok(Arc::clone(roots));
+        }
+        let roots = Arc::new(Self::of_file(path)?);
+        FILES.lock().insert(path.into(), (version, Arc::clone(&roots)));
+        Ok(roots)
+    }
+
+    fn of_file(path: &Path) -> Result<Self, TlsError> {
         let wrong = |wrong: String| TlsError::Roots(format!("{}: {wrong}", path.display()));
         let mut store = RootCertStore::empty();
         for certificate in
@@ -120,6 +147,11 @@ impl Roots {
         own.add(certificate.clone().into_owned()).is_ok()
             && own.roots.first().is_some_and(|own| self.store.roots.contains(own))
     }
+}
+
+fn version(path: &Path) -> io::Result<Version> {
+    let about = fs::metadata(path)?;
+    Ok((about.dev(), about.ino(), about.size(), about.mtime(), about.mtime_nsec()))
 }
 
 async fn blocking<T: Send + 'static>(

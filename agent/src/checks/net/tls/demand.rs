@@ -1,0 +1,81 @@
+//! What is demanded of a server's TLS: the options that all checks with TLS share.
+
+use std::{path::PathBuf, sync::Arc};
+
+use rustls::ClientConfig;
+
+use super::{Certificate, Trust};
+use crate::checks::{Look, Opt, Options, net::Target};
+
+/// The option `selfsigned`.
+pub(crate) const SELFSIGNED: Opt = Opt::flag(
+    "selfsigned",
+    "false",
+    "take any certificate, and watch only that it is good for the `days`",
+);
+
+/// The option `cafile`.
+pub(crate) const CAFILE: Opt =
+    Opt::text("cafile", "those of the system", "PEM file with the certificates to trust");
+
+/// The option `serverName`.
+pub(crate) const SERVER_NAME: Opt = Opt::text(
+    "serverName",
+    "the hostname",
+    "name that is asked for in the handshake, and that the certificate must be for",
+);
+
+/// The option `days`.
+pub(crate) const DAYS: Opt =
+    Opt::number("days", "7", "fewest days that the certificate must still be good for");
+
+/// The option `warn` of a check that looks at a certificate.
+pub(crate) const WARN_DAYS: Opt =
+    Opt::number("warn", "none", "days left of the certificate below which a pass is a warning");
+
+/// What is demanded of a server's TLS.
+#[derive(Clone, Debug)]
+pub(crate) struct Tls {
+    pub(super) trust: Trust,
+    /// Fewest whole days that a certificate must still be good for.
+    pub(super) days: i64,
+    warn: Option<i64>,
+    /// Who is asked for, where it is not the host.
+    pub(super) name: Option<Target>,
+    /// What the handshake offers, where it is more than the version of TLS.
+    pub(super) config: Option<Arc<ClientConfig>>,
+}
+
+impl Tls {
+    /// Reads `selfsigned`, `cafile`, `serverName`, `days` and `warn`.
+    pub(crate) fn read(options: &mut Options<'_>) -> Self {
+        let any = options.flag("selfsigned", false);
+        let file = options.text("cafile").filter(|file| !file.is_empty()).map(PathBuf::from);
+        if any && file.is_some() {
+            options.warning("cafile", "it does nothing beside `selfsigned`", "one of the two");
+        }
+        let name =
+            options.given("serverName").then(|| Target::read(options, "serverName")).flatten();
+        let days = options.number("days", 0.0..=3650.0, "days").unwrap_or(7.0);
+        let warn = options.number("warn", 0.0..=3650.0, "days");
+        if warn.is_some_and(|warn| warn <= days) {
+            options.warning("warn", "it fails before it warns", "more days than `days`");
+        }
+        Self {
+            trust: match file {
+                _ if any => Trust::Any,
+                Some(file) => Trust::File(file),
+                None => Trust::System,
+            },
+            days: days as i64,
+            warn: warn.map(|warn| warn as i64),
+            name,
+            config: None,
+        }
+    }
+
+    /// Whether a certificate that is good is worth a look.
+    pub(crate) fn warns(&self, certificate: &Certificate, look: &Look<'_>) -> bool {
+        self.warn.is_some_and(|warn| certificate.days_left(look.now) < warn)
+    }
+}
