@@ -3,20 +3,16 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
+    sync::Arc,
     time::Duration,
 };
 
 use async_trait::async_trait;
 use fletchck_shared::Outcome;
-use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     Answers, Kind, Look, Opt, Options, Plan, Probe,
+    aside::Aside,
     limit::{Limit, WARN, WARN_ALERTS, amounts, padded},
 };
 
@@ -51,8 +47,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct Disk {
     volume: PathBuf,
     limit: Limit,
-    /// Whether a look at this volume still waits for its answer.
-    waiting: Arc<AtomicBool>,
+    aside: Aside,
 }
 
 /// Space of one volume, in bytes.
@@ -70,30 +65,21 @@ fn build(options: &mut Options<'_>) -> Option<Plan> {
     }
     let limit = Limit::read(options, 90.0, 2.0);
     let volume = volume.into();
-    Some(Plan::Probe(Arc::new(Disk { volume, limit, waiting: Arc::default() })))
+    Some(Plan::Probe(Arc::new(Disk { volume, limit, aside: Aside::default() })))
 }
 
 #[async_trait]
 impl Probe for Disk {
     async fn look(&self, look: &Look<'_>) -> Outcome {
         let volume = self.volume.display();
-        let answer = match self.ask() {
-            Ok(answer) => answer,
-            Err(wrong) => return self.failed(wrong),
-        };
-        let space = match timeout(PATIENCE, answer).await {
-            Ok(Ok(Ok(space))) => space,
-            Ok(Ok(Err(error))) => return self.failed(words(&self.volume, &error)),
-            Ok(Err(_)) => return self.failed(format!("{volume} was not looked at")),
-            Err(_) => {
-                let waited = PATIENCE.as_secs();
-                return self.failed(format!(
-                    "{volume} did not answer within {waited} s: is its file server away?"
-                ));
-            }
+        let path = self.volume.clone();
+        let space = match self.aside.ask(PATIENCE, move || space(&path)).await {
+            Ok(Ok(space)) => space,
+            Ok(Err(error)) => return failed(words(&self.volume, &error)),
+            Err(error) => return failed(format!("{volume} {error}")),
         };
         if space.total == 0 {
-            return self.failed(format!("{volume} has no blocks: there is no space to measure"));
+            return failed(format!("{volume} has no blocks: there is no space to measure"));
         }
         let percent = 100.0 * space.used as f64 / space.total as f64;
         let amounts = amounts(space.used, space.total, space.free, "Free");
@@ -106,36 +92,8 @@ impl Probe for Disk {
     }
 }
 
-impl Disk {
-    /// Asks the system on a thread of its own, for the call cannot be ended: a dead file server holds it for ever. So a
-    /// volume that still owes an answer is not asked again, and the thread is none that a shutdown waits for.
-    fn ask(&self) -> Result<oneshot::Receiver<io::Result<Space>>, String> {
-        let volume = self.volume.display();
-        if self.waiting.swap(true, Ordering::AcqRel) {
-            return Err(format!("{volume} still has not answered: is its file server away?"));
-        }
-        let (answer, receiver) = oneshot::channel();
-        let path = self.volume.clone();
-        let waiting = Arc::clone(&self.waiting);
-        let thread = thread::Builder::new().name("disk".into()).stack_size(64 * 1024);
-        let spawned = thread.spawn(move || {
-            let space = space(&path);
-            waiting.store(false, Ordering::Release);
-            // An answer that comes too late has nobody left to hear it.
-            drop(answer.send(space));
-        });
-        match spawned {
-            Ok(_) => Ok(receiver),
-            Err(error) => {
-                self.waiting.store(false, Ordering::Release);
-                Err(format!("{volume} was not looked at: no thread to do it ({error})"))
-            }
-        }
-    }
-
-    fn failed(&self, text: String) -> Outcome {
-        Outcome::fail(text.clone()).log([text])
-    }
+fn failed(text: String) -> Outcome {
+    Outcome::fail(text.clone()).log([text])
 }
 
 /// Space of a volume from `statvfs(3)`, counted as `df` does: what is reserved for root is neither used nor free.
@@ -165,7 +123,6 @@ mod tests {
     use fletchck_shared::Verdict;
     use serde_json::json;
 
-    use super::*;
     use crate::checks::testing::{faults, look, probe};
 
     #[tokio::test]
@@ -185,18 +142,6 @@ mod tests {
         assert_eq!(missing.text, "/no/such does not exist: is the volume mounted?");
         let empty = look(&*probe("disk", json!({"volume": "/proc"}))).await;
         assert_eq!(empty.text, "/proc has no blocks: there is no space to measure");
-    }
-
-    #[tokio::test]
-    async fn a_volume_that_owes_an_answer_is_not_asked_again() {
-        let waiting = Arc::new(AtomicBool::new(true));
-        let limit = Limit::read_defaults(90.0, 2.0);
-        let disk = Disk { volume: "/".into(), limit, waiting: Arc::clone(&waiting) };
-        let outcome = look(&disk).await;
-        assert_eq!(outcome.text, "/ still has not answered: is its file server away?");
-        waiting.store(false, Ordering::Release);
-        assert!(look(&disk).await.level.is_some());
-        assert!(!waiting.load(Ordering::Acquire));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The types of checks. [`KINDS`] is the only list of them: configuration, reference page and pages are made from it.
 
+mod aside;
 pub mod cpu;
 pub mod disk;
 pub mod https;
