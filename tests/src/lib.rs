@@ -15,4 +15,5 @@ pub mod original;
 pub mod pki;
 pub mod port;
 pub mod process;
+pub mod scripted;
 pub mod wait;

@@ -52,6 +52,8 @@ pub struct Pki {
     pub wrong: Pair,
     /// Signed by itself, and no authority.
     pub selfsigned: Pair,
+    /// Signed by itself, and an authority, as `openssl req -x509` makes them.
+    pub authority: Pair,
     /// For a client named `agent-1`.
     pub client: Pair,
     dir: PathBuf,
@@ -77,6 +79,8 @@ impl Pki {
         let sign = |name: &str, names: &[&str], from, to| {
             sign(dir, Some(&issuer), &server(name, names, from, to)?, name)
         };
+        let mut authority = server("localhost", &NAMES, -DAY, 60 * DAY)?;
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let mut client = server("agent-1", &["agent-1"], -DAY, 60 * DAY)?;
         client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         Ok(Self {
@@ -92,6 +96,7 @@ impl Pki {
                 &server("localhost", &NAMES, -DAY, 60 * DAY)?,
                 "selfsigned",
             )?,
+            authority: self::sign(dir, None, &authority, "authority")?,
             client: self::sign(dir, Some(&issuer), &client, "client")?,
             dir: dir.to_owned(),
             issuer,

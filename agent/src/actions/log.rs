@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fletchck_shared::state::TransitionKind;
+use fletchck_shared::state::{Condition, Failure, TransitionKind};
 use tracing::warn;
 
 use super::{Action, ActionKind, Notice, TellError};
@@ -27,9 +27,10 @@ fn build(_: &mut Options<'_>) -> Option<Arc<dyn Action>> {
 impl Action for Log {
     async fn tell(&self, notice: &Notice) -> Result<(), TellError> {
         let Notice { check, kind, text, .. } = notice;
-        let word = match notice.transition.kind {
-            TransitionKind::Failed | TransitionKind::Changed => "FAIL",
-            TransitionKind::Recovered => "PASS",
+        let word = match (notice.transition.kind, &notice.transition.to) {
+            (TransitionKind::Recovered, _) => "PASS",
+            (_, Condition::Fail(Failure::Warning)) => "WARN",
+            (TransitionKind::Failed | TransitionKind::Changed, _) => "FAIL",
         };
         warn!(check.name = %check, "{check} ({kind}): {word}: {text}");
         Ok(())

@@ -7,7 +7,7 @@ use super::*;
 use crate::{Outcome, Verdict};
 
 /// What happens in a story, one letter each:
-/// `P` pass, `F` fail, `a` `b` a sequence failing by that member, `z` its time comes while paused, `d` while blocked,
+/// `P` pass, `F` fail, `w` a pass that is a warning, `W` a warning that is to be told, `a` `b` a sequence failing by that member, `z` its time comes while paused, `d` while blocked,
 /// `s` silence of its agent, `x` expiry; `p` `f` a pass and a failure reported by an agent that counts to 1.
 fn tell(rule: &Rule, story: &str) -> (State, String) {
     let mut state = State::default();
@@ -37,6 +37,8 @@ fn happen(
 ) -> (State, Option<Transition>) {
     let mut outcome = match letter {
         'P' => Outcome::pass("well"),
+        'w' => Outcome::pass("close").warning(true),
+        'W' => Outcome::fail("close").warning(true),
         _ => Outcome::fail("not well"),
     };
     outcome.at = at;
@@ -49,7 +51,7 @@ fn happen(
         ..Report::default()
     };
     let seen = match letter {
-        'P' | 'F' | 'a' | 'b' => Seen::Ran(&outcome),
+        'P' | 'F' | 'w' | 'W' | 'a' | 'b' => Seen::Ran(&outcome),
         'x' => Seen::Expired(&outcome),
         'z' => Seen::Paused(at),
         'd' => Seen::Blocked("other", at),
@@ -99,6 +101,19 @@ fn a_sequence_that_fails_by_other_members_is_told_again() {
     check(threshold(1), "PaabaP", ".F.CCP");
     let (state, _) = tell(&threshold(1), "Pa");
     assert_eq!(state.condition, Condition::Fail(Failure::Members("a".into())));
+}
+
+#[test]
+fn a_warning_is_told_where_its_owner_asks_for_it_and_getting_worse_is_told_again() {
+    check(threshold(1), "PwwP", "....");
+    check(threshold(1), "PWWP", ".F.P");
+    check(threshold(1), "PWFWP", ".FCCP");
+    check(threshold(2), "PWFF", "..F.");
+    let (state, _) = tell(&threshold(1), "Pw");
+    assert_eq!((state.word(), state.severity()), ("warning", Severity::Warning));
+    let (state, _) = tell(&threshold(1), "PW");
+    assert!(!state.failing(), "who depends on it goes on");
+    assert_eq!(tell(&threshold(1), "PWF").0.severity(), Severity::Critical);
 }
 
 #[test]

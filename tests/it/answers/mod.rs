@@ -1,0 +1,115 @@
+//! What every type of check that asks over the network makes of servers that answer badly: it fails in time and in
+//! plain words.
+
+mod bad;
+mod memory;
+mod tls;
+
+use std::{fs, sync::Arc};
+
+use anyhow::{Context as _, Result};
+use fletchck_tests::{pki::Pair, scripted::Manner};
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+use serde_json::{Value, json};
+
+/// How a type of check gets at TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tls {
+    /// It does not.
+    None,
+    /// The port speaks it from the first byte on.
+    Whole,
+    /// The conversation turns to it: what the server says, in turn with what it is told.
+    Start(&'static [&'static str]),
+}
+
+/// A type of check, and how its servers speak.
+struct Case {
+    kind: &'static str,
+    /// Options beside host, port and timeout.
+    options: fn() -> Value,
+    tls: Tls,
+    manner: Manner,
+    /// Whether a server that only takes connections is good enough.
+    content: bool,
+}
+
+const SMTP: Manner =
+    Manner { listens: false, opening: b"220 mail.test ESMTP\r\n", more: b"250-MORE\r\n" };
+
+const HTTP: Manner = Manner {
+    listens: true,
+    opening: b"HTTP/1.1 200 OK\r\nServer: test\r\n",
+    more: b"X-More: and more and more and more\r\n",
+};
+
+/// Every type that connects over TCP. A test sees that none is forgotten.
+const CASES: &[Case] = &[
+    Case {
+        kind: "https",
+        options: || json!({"tls": false}),
+        tls: Tls::None,
+        manner: HTTP,
+        content: false,
+    },
+    Case { kind: "https", options: || json!({}), tls: Tls::Whole, manner: HTTP, content: false },
+    Case {
+        kind: "tcp",
+        options: || json!({"expect": "PONG", "send": "PING"}),
+        tls: Tls::None,
+        manner: SMTP,
+        content: false,
+    },
+    Case {
+        kind: "tcp",
+        options: || json!({"tls": true, "expect": "PONG"}),
+        tls: Tls::Whole,
+        manner: SMTP,
+        content: false,
+    },
+    Case { kind: "tcp", options: || json!({}), tls: Tls::None, manner: SMTP, content: true },
+];
+
+/// Types that ask over the network otherwise than by a TCP connection of their own to one host.
+const OTHERWISE: &[&str] = &[];
+
+impl Case {
+    /// The options for a server, with a time limit in seconds.
+    fn to(&self, host: &str, port: u16, timeout: f64) -> Value {
+        let mut options = (self.options)();
+        options["hostname"] = host.into();
+        options["port"] = port.into();
+        options["timeout"] = timeout.into();
+        options
+    }
+
+    fn name(&self) -> String {
+        format!("{} {}", self.kind, (self.options)())
+    }
+}
+
+/// A server's side of TLS with this certificate.
+fn server(pair: &Pair) -> Result<Arc<ServerConfig>> {
+    let certificates =
+        CertificateDer::pem_slice_iter(&fs::read(&pair.cert)?).collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_slice(&fs::read(&pair.key)?)?;
+    let config =
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(certificates, key)
+            .context("a server's certificate")?;
+    Ok(Arc::new(config))
+}
+
+#[test]
+fn no_type_with_a_port_is_left_out() {
+    for kind in fletchck_agent::checks::KINDS {
+        let asks = kind.options.iter().any(|option| option.name == "hostname");
+        let here = CASES.iter().any(|case| case.kind == kind.name);
+        assert!(!asks || here || OTHERWISE.contains(&kind.name), "{} is in no case", kind.name);
+    }
+}
