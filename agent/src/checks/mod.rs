@@ -12,6 +12,8 @@ pub mod sequence;
 pub mod tcp;
 #[cfg(test)]
 mod testing;
+pub mod ups;
+pub mod upstest;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -27,8 +29,17 @@ use serde_json::{Map, Value};
 pub use crate::options::{Opt, OptionFault, Options, Shape};
 
 /// Every type of check.
-pub const KINDS: &[Kind] =
-    &[cpu::KIND, disk::KIND, https::KIND, memory::KIND, remote::KIND, sequence::KIND, tcp::KIND];
+pub const KINDS: &[Kind] = &[
+    cpu::KIND,
+    disk::KIND,
+    https::KIND,
+    memory::KIND,
+    remote::KIND,
+    sequence::KIND,
+    tcp::KIND,
+    ups::KIND,
+    upstest::KIND,
+];
 
 /// Reads the options of a check and makes what runs from them. What is wrong is noted with the options.
 pub type Build = fn(&mut Options<'_>) -> Option<Plan>;

@@ -22,8 +22,6 @@ enum Tls {
     None,
     /// The port speaks it from the first byte on.
     Whole,
-    /// The conversation turns to it: what the server says, in turn with what it is told.
-    Start(&'static [&'static str]),
 }
 
 /// A type of check, and how its servers speak.
@@ -71,6 +69,17 @@ const CASES: &[Case] = &[
         content: false,
     },
     Case { kind: "tcp", options: || json!({}), tls: Tls::None, manner: SMTP, content: true },
+    Case {
+        kind: "ups",
+        options: || json!({"upsName": "nas"}),
+        tls: Tls::None,
+        manner: Manner {
+            listens: true,
+            opening: b"BEGIN LIST VAR nas\n",
+            more: b"VAR nas battery.charge \"100\"\n",
+        },
+        content: false,
+    },
 ];
 
 /// Types that ask over the network otherwise than by a TCP connection of their own to one host.

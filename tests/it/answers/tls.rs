@@ -10,10 +10,7 @@ use fletchck_tests::{
     scripted::Scripted,
 };
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
 use super::{CASES, Case, Tls, server};
@@ -21,25 +18,12 @@ use super::{CASES, Case, Tls, server};
 /// The alert `protocol_version`, as a server sends it that knows nothing newer than TLS 1.1.
 const TOO_OLD: &[u8] = &[0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x46];
 
-/// Leads a conversation to where TLS begins.
-async fn lead(stream: &mut TcpStream, tls: Tls) -> Result<()> {
-    let Tls::Start(script) = tls else { return Ok(()) };
-    for (nth, says) in script.iter().enumerate() {
-        if nth > 0 {
-            _ = stream.read(&mut [0; 1024]).await?;
-        }
-        stream.write_all(says.as_bytes()).await?;
-    }
-    Ok(())
-}
-
 /// What a check makes of a server that shows this certificate, or knows only old TLS.
 async fn ask(case: &'static Case, pair: Option<&Pair>, trusts: Option<&Pki>) -> Result<Outcome> {
     let acceptor = pair.map(server).transpose()?.map(TlsAcceptor::from);
     let server = Scripted::serve(move |mut stream| {
         let acceptor = acceptor.clone();
         async move {
-            lead(&mut stream, case.tls).await?;
             match acceptor {
                 Some(acceptor) => {
                     let mut stream = acceptor.accept(stream).await?;
