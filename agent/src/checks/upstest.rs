@@ -72,6 +72,10 @@ impl Probe for UpsTest {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it runs on a thread of its own, where a line is asked"
+)]
 fn test(path: &str, line: &mut Line, beat: Duration) -> Result<Outcome, String> {
     let before = line.status()?;
     if let Some(why) = refusal(&before) {

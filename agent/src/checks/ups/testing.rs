@@ -44,8 +44,7 @@ impl Ups {
                 match master.read(&mut piece) {
                     Ok(some) => waiting.extend_from_slice(&piece[..some]),
                     Err(error) if error.kind() == ErrorKind::TimedOut => {}
-                    // Nobody has opened the other end, or nobody has any more.
-                    Err(_) => thread::sleep(Duration::from_millis(1)),
+                    Err(_) => return,
                 }
                 while let Some(end) = waiting.iter().position(|byte| *byte == b'\r') {
                     let command: Vec<u8> = waiting.drain(..=end).collect();
