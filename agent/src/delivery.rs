@@ -1,11 +1,16 @@
 //! The durable queue between transitions and actions: each action has a worker of its own, which tells the oldest
 //! delivery first, tries again with growing pauses, and never holds up another.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use fletchck_shared::{ActionName, config};
 use indexmap::IndexMap;
-use tokio::sync::mpsc;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -21,6 +26,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// Longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
+/// Most alerts of one action that wait without being stored.
+const UNSTORED: usize = 1000;
+
 /// The workers of all actions.
 #[derive(Debug)]
 pub struct Delivery {
@@ -33,7 +41,14 @@ pub struct Delivery {
 struct Worker {
     configured: config::Action,
     stop: CancellationToken,
-    unstored: mpsc::UnboundedSender<Notice>,
+    unstored: Arc<Unstored>,
+}
+
+/// What is told although it could not be stored, in order. It outlives a worker whose action is configured otherwise.
+#[derive(Debug, Default)]
+struct Unstored {
+    notices: Mutex<VecDeque<Notice>>,
+    added: Notify,
 }
 
 impl Delivery {
@@ -50,37 +65,57 @@ impl Delivery {
 
     /// Makes these the actions. One that did not change goes on as it is.
     pub fn take_over(&mut self, actions: &IndexMap<ActionName, config::Action>) {
+        let mut left = HashMap::new();
         self.workers.retain(|name, worker| {
             let stays = actions.get(name) == Some(&worker.configured);
             if !stays {
                 worker.stop.cancel();
+                left.insert(name.clone(), worker.unstored.clone());
             }
             stays
         });
         for (name, configured) in actions {
             if !self.workers.contains_key(name) {
-                self.employ(name, configured);
+                self.employ(name, configured, left.remove(name).unwrap_or_default());
+            }
+        }
+        for (name, unstored) in left {
+            let lost = unstored.notices.lock().len();
+            if lost > 0 {
+                error!(action.name = %name, "{lost} alerts that were not stored are lost with their action");
             }
         }
     }
 
     /// Tells what could not be stored, as well as can be: it is lost if the process ends before.
     pub fn tell_unstored(&self, action: &ActionName, notice: Notice) {
-        let told = self.workers.get(action).is_some_and(|w| w.unstored.send(notice).is_ok());
-        if !told {
+        let Some(worker) = self.workers.get(action) else {
             error!(action.name = %action, "an alert is lost: its action does not run");
+            return;
+        };
+        let mut notices = worker.unstored.notices.lock();
+        if notices.len() >= UNSTORED {
+            notices.pop_front();
+            error!(action.name = %action, "an alert is lost: more than {UNSTORED} wait that could not be stored");
         }
+        notices.push_back(notice);
+        drop(notices);
+        worker.unstored.added.notify_one();
     }
 
-    fn employ(&mut self, name: &ActionName, configured: &config::Action) {
+    fn employ(&mut self, name: &ActionName, configured: &config::Action, unstored: Arc<Unstored>) {
         let kind = actions::kind(&configured.kind);
         let Some(action) = kind.and_then(|kind| kind.action(&configured.options).0) else {
             error!(action.name = %name, "its options were accepted, but it cannot be built; please report this");
             return;
         };
         let stop = self.stop.child_token();
-        let (unstored, queue) = mpsc::unbounded_channel();
-        let work = Work { name: name.clone(), action, store: self.store.clone(), queue };
+        let work = Work {
+            name: name.clone(),
+            action,
+            store: self.store.clone(),
+            unstored: unstored.clone(),
+        };
         let until = stop.clone();
         tokio::spawn(async move {
             until.run_until_cancelled(work.go_on()).await;
@@ -94,11 +129,11 @@ struct Work {
     name: ActionName,
     action: Arc<dyn Action>,
     store: Store,
-    queue: mpsc::UnboundedReceiver<Notice>,
+    unstored: Arc<Unstored>,
 }
 
 impl Work {
-    async fn go_on(mut self) {
+    async fn go_on(self) {
         let stored = self.store.delivery_stored();
         loop {
             // Asked for before looking, so that nothing stored in between is slept over.
@@ -113,17 +148,25 @@ impl Work {
                 Ok(None) => {}
                 Err(reason) => {
                     error!(action.name = %self.name, error = chain(&reason), "what is to be told cannot be read");
-                    while let Ok(notice) = self.queue.try_recv() {
-                        self.tell(&notice, 0, None).await;
-                    }
+                    self.tell_unstored().await;
                     tokio::time::sleep(FIRST_PAUSE).await;
                     continue;
                 }
             }
+            self.tell_unstored().await;
             tokio::select! {
                 () = woken => {}
-                Some(notice) = self.queue.recv() => self.tell(&notice, 0, None).await,
+                () = self.unstored.added.notified() => {}
             }
+        }
+    }
+
+    async fn tell_unstored(&self) {
+        loop {
+            // It stays where it is until it is told: this worker may be replaced in between.
+            let Some(notice) = self.unstored.notices.lock().front().cloned() else { return };
+            self.tell(&notice, 0, None).await;
+            self.unstored.notices.lock().pop_front();
         }
     }
 

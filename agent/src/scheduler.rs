@@ -16,13 +16,15 @@ use fletchck_shared::schedule::{Beat, Trigger};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_util::time::{DelayQueue, delay_queue};
 
+use crate::engine::Clock;
+
 /// How often the wall clock is looked at while nothing is due.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// From here on a difference between wall clock and timers is laid out anew: below it no run is noticeably off.
 const SLIP: TimeDelta = TimeDelta::milliseconds(50);
 
-/// From here on the wall clock was put back; less is the daily business of keeping it right.
+/// From here on the wall clock was set; less is the daily business of keeping it right.
 const PUT_BACK: TimeDelta = TimeDelta::seconds(1);
 
 /// Longest timer, as a queue cannot hold one of years. A check that is due later is looked at in between.
@@ -35,10 +37,12 @@ pub struct Scheduler<K> {
     entries: HashMap<K, Entry>,
     timers: DelayQueue<K>,
     look: Interval,
-    clock: Box<dyn Fn() -> DateTime<Utc> + Send>,
+    clock: Clock,
     dice: Box<dyn FnMut() -> f64 + Send>,
     /// The two clocks when they last agreed.
-    agreed: (Instant, DateTime<Utc>),
+    agreed: (Duration, DateTime<Utc>),
+    /// Whether the clock was set, or the machine slept, and nobody was told yet.
+    stepped: bool,
 }
 
 struct Entry {
@@ -60,25 +64,23 @@ pub struct Due<K> {
 impl<K: Clone + Eq + Hash> Scheduler<K> {
     /// A scheduler on the system's clock. To be made within a runtime.
     pub fn new() -> Scheduler<K> {
-        Scheduler::with(Utc::now, rand::random)
+        Scheduler::with(Clock::system(), rand::random)
     }
 
-    /// A scheduler on any wall clock, with any source of random numbers from 0 to 1.
-    pub fn with(
-        clock: impl Fn() -> DateTime<Utc> + Send + 'static,
-        dice: impl FnMut() -> f64 + Send + 'static,
-    ) -> Scheduler<K> {
+    /// A scheduler on any clock, with any source of random numbers from 0 to 1.
+    pub fn with(clock: Clock, dice: impl FnMut() -> f64 + Send + 'static) -> Scheduler<K> {
         let now = Instant::now();
         let mut look = interval_at(now + LOOK, LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let agreed = (now, clock());
+        let agreed = (clock.passed(), clock.now());
         Scheduler {
             entries: HashMap::new(),
             timers: DelayQueue::new(),
             look,
-            clock: Box::new(clock),
+            clock,
             dice: Box::new(dice),
             agreed,
+            stepped: false,
         }
     }
 
@@ -87,7 +89,7 @@ impl<K: Clone + Eq + Hash> Scheduler<K> {
     pub fn set(&mut self, key: K, trigger: Arc<Trigger>, zone: Tz, resumed: Option<DateTime<Utc>>) {
         self.remove(&key);
         self.look_at_clock();
-        let now = (self.clock)();
+        let now = self.clock.now();
         let beat = Beat::start(trigger, zone, now, resumed, (self.dice)());
         let timer = lay(&mut self.timers, &key, &beat, now);
         self.entries.insert(key, Entry { beat, timer });
@@ -128,10 +130,16 @@ impl<K: Clone + Eq + Hash> Scheduler<K> {
         }
     }
 
+    /// Whether the clock was set, or the machine slept, since this was last asked.
+    pub fn clock_stepped(&mut self) -> bool {
+        self.look_at_clock();
+        std::mem::take(&mut self.stepped)
+    }
+
     fn expired(&mut self, key: K) -> Option<Due<K>> {
         self.entries.get_mut(&key)?.timer = None;
         self.look_at_clock();
-        let now = (self.clock)();
+        let now = self.clock.now();
         let entry = self.entries.get_mut(&key)?;
         let fired = entry.beat.due().filter(|due| *due <= now);
         if fired.is_some() {
@@ -145,14 +153,16 @@ impl<K: Clone + Eq + Hash> Scheduler<K> {
 
     /// Compares the wall clock with the timers and lays all timers anew if they disagree.
     fn look_at_clock(&mut self) {
-        let (instant, now) = (Instant::now(), (self.clock)());
-        let elapsed = TimeDelta::from_std(instant - self.agreed.0).unwrap_or(TimeDelta::MAX);
+        let (passed, now) = (self.clock.passed(), self.clock.now());
+        let elapsed = passed.saturating_sub(self.agreed.0);
+        let elapsed = TimeDelta::from_std(elapsed).unwrap_or(TimeDelta::MAX);
         let ahead = (now - self.agreed.1) - elapsed;
         if ahead.abs() < SLIP {
             return;
         }
-        self.agreed = (instant, now);
+        self.agreed = (passed, now);
         if ahead.abs() >= PUT_BACK {
+            self.stepped = true;
             tracing::info!(
                 seconds = ahead.num_seconds(),
                 "the clock was changed, or the machine slept"
@@ -223,7 +233,8 @@ mod tests {
                 roll = (roll + 7) % 10;
                 f64::from(roll) / 10.0
             };
-            Scheduler::with(move || wall.now(), dice)
+            let begin = Instant::now();
+            Scheduler::with(Clock::new(move || wall.now(), move || begin.elapsed()), dice)
         }
     }
 
@@ -305,6 +316,18 @@ mod tests {
         }
         assert!((179..=181).contains(&tens), "{tens} runs of the 180");
         assert!((5..=7).contains(&fives), "{fives} runs of the 6");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_step_of_the_clock_is_told_once() {
+        let wall = Wall::new();
+        let mut scheduler = wall.scheduler();
+        assert!(!scheduler.clock_stepped());
+        for seconds in [3600, -3600] {
+            wall.set_by(seconds);
+            assert!(scheduler.clock_stepped());
+            assert!(!scheduler.clock_stepped());
+        }
     }
 
     #[tokio::test(start_paused = true)]

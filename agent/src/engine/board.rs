@@ -13,7 +13,7 @@ use fletchck_shared::{
     wire::Info,
 };
 use indexmap::IndexMap;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 /// Changes that a slow reader may fall behind by before it must read the whole board again.
 const BEHIND: usize = 4096;
@@ -88,6 +88,7 @@ pub struct Board {
     agents: RwLock<IndexMap<AgentId, Arc<AgentView>>>,
     faults: ArcSwap<Vec<Fault>>,
     changes: broadcast::Sender<Changed>,
+    again: watch::Sender<u64>,
     version: AtomicU64,
 }
 
@@ -115,6 +116,17 @@ impl Board {
     /// Changes from now on. A reader that falls behind gets `Lagged` and reads the board again.
     pub fn changes(&self) -> broadcast::Receiver<Changed> {
         self.changes.subscribe()
+    }
+
+    /// Has whoever publishes say again who this site is and how its checks stand: what is shown here was not stored, and so
+    /// waits in no outbox, or the site is called otherwise now.
+    pub fn say_again(&self) {
+        self.again.send_modify(|times| *times += 1);
+    }
+
+    /// Counts how often all is to be said again.
+    pub fn to_say_again(&self) -> watch::Receiver<u64> {
+        self.again.subscribe()
     }
 
     /// A number that grows with every change. What was made of the board after reading it is still true while it is
@@ -184,6 +196,7 @@ impl Default for Board {
             agents: RwLock::default(),
             faults: ArcSwap::default(),
             changes: broadcast::channel(BEHIND).0,
+            again: watch::channel(0).0,
             version: AtomicU64::new(0),
         }
     }

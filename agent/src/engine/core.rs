@@ -14,14 +14,15 @@ use fletchck_shared::{
 };
 use indexmap::{IndexMap, IndexSet};
 use tokio::sync::{mpsc, oneshot};
-use tracing::error;
 
 use super::{
     Board, CheckView, Identity, Learned, Refused,
     alarm::Alarms,
+    directory::Directory,
     entry::Entry,
     event::{Event, RunId},
-    remote::Directory,
+    left::Left,
+    refusing::Refusing,
 };
 use crate::{
     actions::Notice,
@@ -41,6 +42,7 @@ pub(super) struct Core {
     pub(super) host_zone: Tz,
     pub(super) entries: IndexMap<CheckName, Entry>,
     pub(super) directory: Directory,
+    pub(super) left: Left,
     pub(super) scheduler: Scheduler<CheckName>,
     pub(super) alarms: Alarms,
     pub(super) store: Store,
@@ -65,14 +67,14 @@ pub(super) struct Core {
     pub(super) aside: HashMap<CheckName, (CheckRow, Option<RemoteRow>)>,
     /// Answers to give once all this is stored.
     pub(super) answers: Vec<Answer>,
-    /// Whether the store refused the last batch.
-    pub(super) unsaved: bool,
+    /// Since when the store refuses, and until when what it refused is not said again.
+    pub(super) refused: Refusing,
     pub(super) generation: u64,
 }
 
 impl Core {
     pub(super) fn now(&self) -> DateTime<Utc> {
-        (self.identity.clock)()
+        self.identity.clock.now()
     }
 
     pub(super) fn view(&self, entry: &Entry) -> CheckView {
@@ -148,20 +150,15 @@ impl Core {
         }
         if !self.batch.is_empty() {
             match self.store.commit(std::mem::take(&mut self.batch)).await {
-                Ok(()) => self.unsaved = false,
+                Ok(()) => self.refused.accepted(),
                 Err((mut batch, reason)) => {
-                    if !std::mem::replace(&mut self.unsaved, true) {
-                        let reason: &dyn std::error::Error = &reason;
-                        error!(
-                            error = crate::chain(reason),
-                            "states are not stored, and would be lost in a crash; alerts are sent all the same"
-                        );
-                    }
+                    self.refused.refused(&reason);
                     for new in &mut batch.transitions {
                         for (action, notice) in new.deliveries.drain(..) {
                             self.delivery.tell_unstored(&action, notice);
                         }
                     }
+                    batch.bound();
                     self.batch = *batch;
                 }
             }
@@ -179,6 +176,10 @@ impl Core {
             if let Some(entry) = self.entries.get(&name) {
                 self.board.put(self.view(entry));
             }
+        }
+        // What was not stored waits in no outbox; a broker hears of it all the same.
+        if self.refused.says_again(self.identity.clock.passed()) {
+            self.board.say_again();
         }
         for (asker, answer) in std::mem::take(&mut self.answers) {
             // Whoever asked may have given up by now.

@@ -32,7 +32,8 @@ pub(super) struct Entry {
     pub(super) mark: Option<Mark>,
     /// Where a remote check is heard.
     pub(super) remote: Option<RemoteRow>,
-    /// Since when silence of a remote check counts: its start, or the return of the broker.
+    /// Since when silence of a remote check counts, by the clock as it is now: its last update, its start, the return of the
+    /// broker, or the last step of the clock, whichever came last.
     pub(super) silent_since: DateTime<Utc>,
     /// Whether it is stale for the broker's sake alone.
     pub(super) unheard: bool,
@@ -93,9 +94,7 @@ impl Entry {
     /// When a remote check's silence becomes a failure.
     pub(super) fn deadline(&self) -> Option<DateTime<Utc>> {
         let timeout = chrono::TimeDelta::from_std(self.timeout()?).ok()?;
-        let since =
-            self.state.last_update.map_or(self.silent_since, |at| at.max(self.silent_since));
-        since.checked_add_signed(timeout)
+        self.silent_since.checked_add_signed(timeout)
     }
 
     pub(super) fn view(&self, next: Option<DateTime<Utc>>) -> CheckView {

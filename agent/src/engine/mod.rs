@@ -3,14 +3,20 @@
 //! It wakes for one of four events (`event::Event`), takes whatever else has come by then, stores all that follows in
 //! one transaction, and only then shows and tells it. So a crash at any moment leaves either all of it or nothing.
 
+mod absence;
 mod alarm;
 mod answer;
 mod board;
+mod clock;
 mod core;
+mod deleting;
+mod directory;
 mod entry;
 mod event;
 mod handle;
+mod left;
 mod publish;
+mod refusing;
 mod remote;
 mod runs;
 mod site;
@@ -19,16 +25,17 @@ mod tests;
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use fletchck_shared::{
     AgentId,
     config::{Fault, Site},
 };
+use futures_util::FutureExt as _;
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 pub use board::{AgentView, Board, Changed, CheckView};
+pub use clock::Clock;
 pub use handle::{Handle, Heard, Inbox, Learned, Refused, Request};
 
 use self::{core::Core, event::Event};
@@ -44,9 +51,6 @@ const INBOX: usize = 64;
 
 /// Events that are stored together at most. A batch of what was heard counts as one.
 const TOGETHER: usize = 64;
-
-/// A way to ask what time it is.
-pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
 /// Who this program is, and what it does with what it sees.
 #[derive(Clone)]
@@ -142,7 +146,8 @@ impl Engine {
             host_zone,
             entries: Default::default(),
             directory: Default::default(),
-            scheduler: Scheduler::with(move || clock(), rand::random::<f64>),
+            left: Default::default(),
+            scheduler: Scheduler::with(clock, rand::random::<f64>),
             alarms: Default::default(),
             store,
             board: board.clone(),
@@ -157,7 +162,7 @@ impl Engine {
             reloaded: None,
             aside: Default::default(),
             answers: Vec::new(),
-            unsaved: false,
+            refused: Default::default(),
             generation: 0,
         };
         core.enter_site(past);
@@ -183,17 +188,30 @@ async fn run(
             due = core.scheduler.next() => Event::Due(due),
             name = core.alarms.next() => Event::Silence(name),
             Some(heard) = inbox.heard.recv() => Event::Heard(heard),
+            () = tokio::time::sleep(refusing::AGAIN), if core.refused.refuses() => {
+                core.commit().await;
+                continue;
+            }
         };
+        if core.scheduler.clock_stepped() {
+            core.clock_stepped();
+        }
         core.take(event);
-        // Whatever else has come by now is stored in the same transaction.
+        // Whatever else has come by now is stored in the same transaction. Requests are not: whoever asks waits for an
+        // answer, and is asked after first.
         for _ in 1..TOGETHER {
-            if let Ok((run, end)) = ended.try_recv() {
-                core.take(Event::Ended(run, end));
+            let more = if let Ok((run, end)) = ended.try_recv() {
+                Event::Ended(run, end)
+            } else if let Some(due) = core.scheduler.next().now_or_never() {
+                Event::Due(due)
+            } else if let Some(name) = core.alarms.next().now_or_never() {
+                Event::Silence(name)
             } else if let Ok(heard) = inbox.heard.try_recv() {
-                core.take(Event::Heard(heard));
+                Event::Heard(heard)
             } else {
                 break;
-            }
+            };
+            core.take(more);
         }
         core.commit().await;
     }

@@ -1,19 +1,18 @@
 //! Checks that run elsewhere: which of them a message is about, whether it is taken, and when silence is a failure.
 
-use std::{collections::HashMap, num::NonZeroU32};
+use std::num::NonZeroU32;
 
 use chrono::TimeDelta;
 use fletchck_shared::{
-    AgentId, CheckName, Outcome, State,
+    CheckName, State,
     config::Check,
     state::{Cover, Seen},
-    time,
     wire::order::{Order, order},
 };
 use serde_json::Map;
 use tracing::{info, warn};
 
-use super::{Heard, Refused, core::Core, entry::Entry};
+use super::{Heard, core::Core, entry::Entry};
 use crate::{checks::Plan, store::RemoteRow};
 
 /// Silence after which a name that is heard on another topic, too, is given over to that one: a day and an hour, so that
@@ -21,40 +20,7 @@ use crate::{checks::Plan, store::RemoteRow};
 const GIVEN_OVER: TimeDelta = TimeDelta::hours(25);
 
 /// Type of the checks that stand for the presence of an agent.
-const PRESENCE: &str = "agent";
-
-/// Which check a message is about.
-#[derive(Debug, Default)]
-pub(super) struct Directory {
-    /// By agent and the name there.
-    by_agent: HashMap<(AgentId, String), CheckName>,
-    /// By the name on version 1 topics.
-    by_id: HashMap<String, CheckName>,
-}
-
-impl Directory {
-    /// Enters a remote check. `configured`: its owner wrote it into the file, so that its name, and its remoteId before
-    /// it, stand for it on version 1 topics.
-    pub(super) fn enter(&mut self, name: &CheckName, check: &Check, row: &RemoteRow) {
-        let id = row.remote_id.as_deref().or(check.remote_id.as_deref());
-        if let Some(agent) = &row.agent {
-            let there = id.unwrap_or(name.as_str()).to_owned();
-            self.by_agent.insert((agent.clone(), there), name.clone());
-        }
-        if !row.added || row.agent.is_none() {
-            self.by_id.entry(name.as_str().to_owned()).or_insert_with(|| name.clone());
-            if let Some(id) = id {
-                self.by_id.insert(id.to_owned(), name.clone());
-            }
-        }
-    }
-
-    /// Strikes a check out.
-    pub(super) fn strike(&mut self, name: &CheckName) {
-        self.by_agent.retain(|_, entered| entered != name);
-        self.by_id.retain(|_, entered| entered != name);
-    }
-}
+pub(super) const PRESENCE: &str = "agent";
 
 impl Core {
     /// Takes a message about a check that runs elsewhere, or leaves it.
@@ -117,6 +83,7 @@ impl Core {
             self.directory.enter(name, &check, &bound);
             self.batch.remotes.insert(name.clone(), bound);
         }
+        entry.silent_since = heard.at;
         self.see(name, Seen::Reported(&heard.message.report, heard.at));
         self.watch(name);
     }
@@ -137,15 +104,17 @@ impl Core {
         };
         if self.entries.contains_key(&name) || self.site.left_out.contains(&name) {
             // A check of this site's own is never overwritten by what others send.
-            warn!(topic = %heard.topic, "a message for `{name}` is left: a check of this site has that name");
+            let why = format!("a message for `{name}` is left: a check of this site has that name");
+            self.leave(heard, why);
             return None;
         }
-        let added = self.entries.values().filter(|entry| entry.added()).count();
+        // Whatever is not in the configuration was added.
+        let added = self.entries.len().saturating_sub(self.site.checks.len());
         if added >= self.site.limits.remotes {
-            warn!(
-                topic = %heard.topic,
+            let why = format!(
                 "`{name}` is not added: {added} remote checks were already; raise limits.remotes for more"
             );
+            self.leave(heard, why);
             return None;
         }
         let row = RemoteRow {
@@ -161,6 +130,13 @@ impl Core {
         self.batch.remotes.insert(name.clone(), row);
         self.touched.insert(name.clone());
         Some(name)
+    }
+
+    /// Leaves a message, and says why as often as it helps: whoever sends it once a second shall not fill the log.
+    fn leave(&mut self, heard: &Heard, why: String) {
+        if let Some(before) = self.left.leave(&heard.topic, heard.at) {
+            warn!(topic = %heard.topic, left_since_last_told = before, "{why}");
+        }
     }
 
     /// Enters a remote check that lies in the store, not in the file.
@@ -202,177 +178,6 @@ impl Core {
             notice: None,
         };
         self.entries.insert(name, entry);
-    }
-
-    /// Sets the alarm for the end of a remote check's timeout, where none is set. An alarm that comes too early, because
-    /// the check was heard since, is set anew then: that is cheaper than moving it with every message.
-    pub(super) fn watch(&mut self, name: &CheckName) {
-        let Some(deadline) = self.entries.get(name).and_then(Entry::deadline) else { return };
-        if !self.alarms.contains(name) {
-            let now = self.now();
-            self.alarms.set(name.clone(), deadline, now);
-        }
-    }
-
-    /// Fails a remote check whose updates are older than its timeout allows.
-    pub(super) fn expire(&mut self, name: &CheckName) {
-        let now = self.now();
-        let Some(entry) = self.entries.get(name) else { return };
-        let Some(deadline) = entry.deadline() else { return };
-        // What is silent because its agent or the broker is away has an alert of its own.
-        if entry.check.paused || matches!(entry.state.cover, Some(Cover::Stale(_))) {
-            return;
-        }
-        if deadline > now {
-            self.alarms.set(name.clone(), deadline, now);
-            return;
-        }
-        let seconds = entry.timeout().unwrap_or_default().as_secs();
-        let last = entry.state.last_update.map(|at| time::people(at, entry.zone));
-        let last = last.unwrap_or_else(|| "never".into());
-        let line = format!("Update timeout {seconds} sec ({last})");
-        let text = format!("expected an update every {seconds} s, the last one came: {last}");
-        let mut outcome = Outcome::fail(text).log([line]);
-        outcome.at = now;
-        self.see(name, Seen::Expired(&outcome));
-    }
-
-    /// A topic was cleared by whoever published to it.
-    pub(super) fn cleared(&mut self, topic: &str) -> Result<(), Refused> {
-        let fleet = fletchck_shared::topic::FleetTopic::parse(&self.identity.prefix, topic);
-        if let Some(fletchck_shared::topic::FleetTopic::Check(agent, id)) = fleet {
-            let key = (agent, id.as_str().to_owned());
-            if let Some(name) = self.directory.by_agent.get(&key).cloned()
-                && self.entries.get(&name).is_some_and(Entry::added)
-            {
-                info!(check.name = %name, "its agent deleted it");
-                self.forget(&name);
-            }
-            return Ok(());
-        }
-        let bound = |entry: &&mut Entry| {
-            entry.remote.as_ref().is_some_and(|row| row.topic.as_deref() == Some(topic))
-        };
-        let mut silent = Vec::new();
-        for entry in self.entries.values_mut().filter(bound) {
-            if let Some(row) = &mut entry.remote {
-                row.topic = None;
-                self.batch.remotes.insert(entry.name.clone(), row.clone());
-            }
-            entry.notice = None;
-            silent.push(entry.name.clone());
-        }
-        for name in silent {
-            self.see(&name, Seen::Silent("whoever published it has cleared its topic"));
-        }
-        Ok(())
-    }
-
-    /// Deletes a remote check that was added by itself, and clears its topics.
-    pub(super) fn delete(&mut self, name: &CheckName) -> Result<(), Refused> {
-        let entry = self.entries.get(name).ok_or_else(|| Refused::NoSuchCheck(name.clone()))?;
-        if !entry.added() {
-            let why = format!("`{name}` stands in the configuration file; delete it there");
-            return Err(Refused::NotHere(why));
-        }
-        let agent = entry.remote.as_ref().and_then(|row| row.agent.clone());
-        let presence = entry.shown_kind() == PRESENCE;
-        let mut names = vec![name.clone()];
-        if presence && let Some(agent) = agent {
-            let of_agent = |entry: &&Entry| {
-                let row = entry.remote.as_ref().filter(|row| row.added);
-                row.is_some_and(|row| row.agent.as_ref() == Some(&agent)) && entry.name != *name
-            };
-            names.extend(self.entries.values().filter(of_agent).map(|entry| entry.name.clone()));
-            for topic in [
-                fletchck_shared::topic::Topic::status(&self.identity.prefix, &agent),
-                fletchck_shared::topic::Topic::info(&self.identity.prefix, &agent),
-            ] {
-                self.clear(topic.as_str());
-            }
-            self.board.remove_agent(&agent);
-        }
-        for name in names {
-            self.clear_check(&name);
-            self.forget(&name);
-        }
-        Ok(())
-    }
-
-    /// Drops a check and everything that is kept of it.
-    pub(super) fn forget(&mut self, name: &CheckName) {
-        self.scheduler.remove(name);
-        self.alarms.remove(name);
-        self.directory.strike(name);
-        if let Some(entry) = self.entries.shift_remove(name) {
-            self.orphaned.extend(entry.waiting);
-        }
-        self.batch.states.remove(name);
-        self.batch.marks.remove(name);
-        self.batch.topics.remove(name);
-        self.batch.remotes.remove(name);
-        self.batch.removed.push(name.clone());
-        self.touched.shift_remove(name);
-        self.removed.push(name.clone());
-    }
-
-    /// An agent is away: what it runs is stale.
-    pub(super) fn silent(&mut self, agent: &AgentId, why: &str) {
-        let of_agent = |entry: &&mut Entry| {
-            let row = entry.remote.as_ref();
-            row.is_some_and(|row| row.agent.as_ref() == Some(agent))
-                && entry.shown_kind() != PRESENCE
-        };
-        let affected = self.entries.values_mut().filter(of_agent);
-        let names: Vec<_> = affected
-            .map(|entry| {
-                // Its agent's absence outlasts the broker's.
-                entry.unheard = false;
-                entry.name.clone()
-            })
-            .collect();
-        for name in names {
-            self.see(&name, Seen::Silent(why));
-        }
-    }
-
-    /// The broker is away: whatever is heard through it is stale, but for what was so before.
-    pub(super) fn broker_away(&mut self, why: &str) {
-        let heard = |entry: &&mut Entry| {
-            let stale = matches!(entry.state.cover, Some(Cover::Stale(_)));
-            entry.remote.is_some() && !stale && entry.shown_kind() != PRESENCE
-        };
-        let affected = self.entries.values_mut().filter(heard);
-        let names: Vec<_> = affected
-            .map(|entry| {
-                entry.unheard = true;
-                entry.name.clone()
-            })
-            .collect();
-        for name in names {
-            self.see(&name, Seen::Silent(why));
-        }
-    }
-
-    /// The broker is back: what was stale for its sake alone no longer is, and silence counts from now on.
-    pub(super) fn broker_back(&mut self) {
-        let now = self.now();
-        let remotes = self.entries.values_mut().filter(|entry| entry.remote.is_some());
-        let names: Vec<_> = remotes
-            .map(|entry| {
-                entry.silent_since = now;
-                if std::mem::take(&mut entry.unheard)
-                    && matches!(entry.state.cover, Some(Cover::Stale(_)))
-                {
-                    entry.state.cover = None;
-                    self.touched.insert(entry.name.clone());
-                }
-                entry.name.clone()
-            })
-            .collect();
-        for name in names {
-            self.watch(&name);
-        }
     }
 }
 

@@ -68,7 +68,7 @@ impl Core {
                 let (places, clock) = (self.places.clone(), self.identity.clock.clone());
                 let ended = self.ended.clone();
                 tokio::spawn(async move {
-                    let result = turn.run(&places, &*clock).await;
+                    let result = turn.run(&places, &|| clock.now()).await;
                     // At the end of the program nobody waits for it any more.
                     _ = ended.send((run, Box::new(result)));
                 });
@@ -108,7 +108,11 @@ impl Core {
                 std::mem::take(&mut self.orphaned)
             } else if let Some(name) = self.finished.pop_front() {
                 let entry = self.entries.get_mut(&name);
-                entry.map(|entry| std::mem::take(&mut entry.waiting)).unwrap_or_default()
+                let mut waiting =
+                    entry.map(|entry| std::mem::take(&mut entry.waiting)).unwrap_or_default();
+                // One that was begun anew since may be further on, or not so far.
+                waiting.retain(|sequence| self.waits_for(sequence, &name));
+                waiting
             } else {
                 return;
             };
@@ -116,6 +120,11 @@ impl Core {
                 self.next_member(&sequence);
             }
         }
+    }
+
+    fn waits_for(&self, sequence: &CheckName, member: &CheckName) -> bool {
+        let running = self.entries.get(sequence).and_then(|entry| entry.running.as_ref());
+        matches!(running, Some(Running::Members { current: Some(current), .. }) if current == member)
     }
 
     /// Begins the next member of a running sequence, or judges it after the last.
@@ -128,7 +137,9 @@ impl Core {
             *current = Some(member.clone());
             match self.entries.get_mut(&member) {
                 Some(entry) => {
-                    entry.waiting.push(name.clone());
+                    if !entry.waiting.contains(name) {
+                        entry.waiting.push(name.clone());
+                    }
                     self.begin(&member);
                 }
                 // It is gone since the sequence began.
@@ -156,7 +167,7 @@ impl Core {
         entry.running = None;
         outcome.at = at;
         outcome.took =
-            (self.identity.clock)().signed_duration_since(at).to_std().unwrap_or_default();
+            self.identity.clock.now().signed_duration_since(at).to_std().unwrap_or_default();
         self.see(name, Seen::Ran(&outcome.bounded()));
         self.finished.push_back(name.clone());
     }

@@ -10,6 +10,8 @@ use fletchck_shared::{
     wire::{Info, OFFLINE, ONLINE, info},
 };
 
+use tokio::sync::watch;
+
 use super::{Publication, Settings, Will};
 
 /// What is said at the beginning of every session.
@@ -20,6 +22,12 @@ pub trait Greeting: Send + Sync + 'static {
     /// Published behind what had waited: all states as they are now, where the broker may have lost them. Asked for
     /// at the moment it is needed, so that nothing older comes after it.
     fn states(&self, session_present: bool) -> Vec<Publication>;
+
+    /// Changes whenever birth and states are to be said again within a session.
+    fn again(&self) -> watch::Receiver<u64> {
+        // Whose sender is gone never changes.
+        watch::channel(0).1
+    }
 }
 
 impl Greeting for () {
@@ -33,7 +41,7 @@ impl Greeting for () {
 }
 
 /// Who this program is in a fleet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// First level of the fleet topics.
     pub prefix: Arc<str>,

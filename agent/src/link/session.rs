@@ -171,6 +171,7 @@ enum Stop {
 impl<O: Outbox, G: Greeting> Session<'_, O, G> {
     async fn run(&mut self) -> Result<(), Failure> {
         let changed = self.link.outbox.changed();
+        let mut again = self.link.greeting.again();
         self.begin()?;
         loop {
             self.take_frames()?;
@@ -214,6 +215,10 @@ impl<O: Outbox, G: Greeting> Session<'_, O, G> {
                     self.sending.rows(rows);
                 }
                 () = ready(&mut self.sending.forgetting) => self.sending.forgetting = None,
+                Ok(()) = again.changed(), if self.greeted && matches!(self.stop, Stop::No) => {
+                    self.sending.add(self.link.greeting.birth(self.connected, self.session_present));
+                    self.sending.add(self.link.greeting.states(false));
+                }
                 () = changed.notified(), if self.sending.drained => {
                     self.sending.drained = !matches!(self.stop, Stop::No | Stop::Flush(_));
                 }

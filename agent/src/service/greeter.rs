@@ -2,8 +2,10 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use fletchck_shared::{AgentId, State, topic::Topic, wire::Message};
+use tokio::sync::watch;
 
 use crate::{
     engine::{Board, CheckView, Publishing},
@@ -12,8 +14,8 @@ use crate::{
 
 /// Says who this site is and how its checks stand.
 pub struct Greeter {
-    /// Who this site is in the fleet.
-    pub who: link::Identity,
+    /// Who this site is in the fleet, as the configuration has it now.
+    pub who: Arc<ArcSwap<link::Identity>>,
     pub(super) board: Arc<Board>,
     /// How states are published.
     pub publishing: Publishing,
@@ -21,7 +23,11 @@ pub struct Greeter {
 
 impl Greeting for Greeter {
     fn birth(&self, connected: DateTime<Utc>, _session_present: bool) -> Vec<Publication> {
-        if self.publishing.fleet { self.who.birth(connected, Utc::now()) } else { Vec::new() }
+        if self.publishing.fleet {
+            self.who.load().birth(connected, Utc::now())
+        } else {
+            Vec::new()
+        }
     }
 
     fn states(&self, session_present: bool) -> Vec<Publication> {
@@ -36,13 +42,18 @@ impl Greeting for Greeter {
         let ran = views.iter().filter(|view| ran(view));
         ran.flat_map(|view| self.state(view, alerts(view))).collect()
     }
+
+    fn again(&self) -> watch::Receiver<u64> {
+        self.board.to_say_again()
+    }
 }
 
 impl Greeter {
     fn state(&self, view: &CheckView, alerts: bool) -> Vec<Publication> {
         let remote = view.kind == "remote";
         let kind = view.sub_kind.as_deref().filter(|_| remote).unwrap_or(&view.kind);
-        let agent: &AgentId = &self.who.agent;
+        let who = self.who.load();
+        let agent: &AgentId = &who.agent;
         let payload = Message::write(Some(agent), &view.name, kind, &view.state, alerts, view.zone);
         let publication = |topic: &Topic, qos, retain| Publication {
             topic: topic.as_str().into(),
@@ -58,7 +69,7 @@ impl Greeter {
             all.push(publication(topic, rules.qos, true));
         }
         if rules.fleet && !remote {
-            all.push(publication(&Topic::check(&self.who.prefix, agent, &view.name), 1, true));
+            all.push(publication(&Topic::check(&who.prefix, agent, &view.name), 1, true));
         }
         all
     }

@@ -2,6 +2,9 @@
 
 use std::{fmt, time::Duration};
 
+use chrono::Utc;
+use fletchck_shared::ActionName;
+use tokio::sync::watch;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tracing::{error, info, warn};
 
@@ -16,15 +19,23 @@ pub(super) struct Housekeeping {
 }
 
 impl Housekeeping {
-    pub(super) async fn start(store: Store) -> Result<Self, JobSchedulerError> {
+    /// Starts the jobs. `actions` are those of the configuration that runs.
+    pub(super) async fn start(
+        store: Store,
+        actions: watch::Receiver<Vec<ActionName>>,
+    ) -> Result<Self, JobSchedulerError> {
         let scheduler = JobScheduler::new().await?;
-        scheduler.add(Job::new_async(HOURLY, move |_, _| Box::pin(trim(store.clone())))?).await?;
+        scheduler
+            .add(Job::new_async(HOURLY, move |_, _| {
+                Box::pin(trim(store.clone(), actions.borrow().clone()))
+            })?)
+            .await?;
         scheduler.start().await?;
         Ok(Self { _scheduler: scheduler })
     }
 }
 
-async fn trim(store: Store) {
+async fn trim(store: Store, actions: Vec<ActionName>) {
     // A moment for a commit that is under way, so that the two do not meet.
     tokio::time::sleep(Duration::from_millis(200)).await;
     match store.trim_outbox().await {
@@ -33,6 +44,13 @@ async fn trim(store: Store) {
             warn!("{given_up} messages waited too long for the broker and are given up")
         }
         Err(reason) => error!(error = chain(&reason), "the outbox was not trimmed"),
+    }
+    match store.trim_deliveries(actions, Utc::now()).await {
+        Ok(0) => {}
+        Ok(waiting) => {
+            warn!("{waiting} alerts wait for actions that are not in the configuration any more")
+        }
+        Err(reason) => error!(error = chain(&reason), "old deliveries were not forgotten"),
     }
     match store.trim_transitions().await {
         Ok(forgotten) => info!("{forgotten} old transitions forgotten"),

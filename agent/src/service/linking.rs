@@ -1,7 +1,8 @@
 //! The link to a broker, started, replaced and stopped as the configuration says.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use fletchck_shared::{
     AgentId,
     config::{Mqtt, Site},
@@ -33,7 +34,8 @@ pub(super) struct Linking {
     store: Store,
     engine: Handle,
     arrived: Option<mpsc::Sender<Arrived>>,
-    config_hash: String,
+    /// Who this site is, for everyone who says so.
+    who: Option<Arc<ArcSwap<link::Identity>>>,
     back: watch::Sender<u64>,
     linked: Option<Linked>,
 }
@@ -52,21 +54,13 @@ impl Linking {
         engine: Handle,
         arrived: Option<mpsc::Sender<Arrived>>,
     ) -> Self {
-        Self {
-            agent,
-            store,
-            engine,
-            arrived,
-            config_hash: String::new(),
-            back: watch::channel(0).0,
-            linked: None,
-        }
+        Self { agent, store, engine, arrived, who: None, back: watch::channel(0).0, linked: None }
     }
 
     /// Has the link that a configuration asks for.
     pub(super) async fn keep_to(&mut self, loaded: &Loaded) {
         let site = &loaded.site;
-        self.config_hash = hash(loaded);
+        self.introduce(loaded);
         // With a broker of its own and no other named, a site is linked to itself, and not over a network.
         let wanted =
             site.mqtt.clone().filter(|mqtt| mqtt.hostname.is_some() || site.broker.is_none());
@@ -79,7 +73,7 @@ impl Linking {
         }
         if let Some(made_of) = wanted {
             match self.settings(&made_of.0, site) {
-                Ok(settings) => self.link(settings, made_of, loaded),
+                Ok(settings) => self.link(settings, made_of, site),
                 Err(reason) => error!(error = chain(&reason), "there is no link to the broker"),
             }
         }
@@ -98,10 +92,10 @@ impl Linking {
         Ok(settings)
     }
 
-    fn link(&mut self, mut settings: Settings, made_of: (Mqtt, String, bool), loaded: &Loaded) {
-        let greeter = self.greeter(&loaded.site);
+    fn link(&mut self, mut settings: Settings, made_of: (Mqtt, String, bool), site: &Site) {
+        let greeter = self.greeter(site);
         if greeter.publishing.fleet {
-            greeter.who.introduce(&mut settings);
+            greeter.who.load().introduce(&mut settings);
         }
         let stop = CancellationToken::new();
         // Without a listener nothing is subscribed to, and nothing arrives.
@@ -117,18 +111,35 @@ impl Linking {
         self.back.subscribe()
     }
 
+    /// Notes who this site is from now on, and has it said where it was said otherwise before.
+    fn introduce(&mut self, loaded: &Loaded) {
+        let site = &loaded.site;
+        let identity = link::Identity {
+            prefix: site.fleet.prefix.as_str().into(),
+            agent: self.agent.clone(),
+            hub: site.fleet.hub,
+            labels: site.agent.labels.clone(),
+            config_hash: hash(loaded),
+            checks: u32::try_from(site.checks.len()).unwrap_or(u32::MAX),
+        };
+        match &self.who {
+            None => self.who = Some(Arc::new(ArcSwap::from_pointee(identity))),
+            Some(who) if **who.load() == identity => {}
+            Some(who) => {
+                who.store(Arc::new(identity));
+                self.engine.board().say_again();
+            }
+        }
+    }
+
     /// What this site says of itself to every broker.
     pub(super) fn greeter(&self, site: &Site) -> Greeter {
         let mqtt = site.mqtt.as_ref();
         Greeter {
-            who: link::Identity {
-                prefix: site.fleet.prefix.as_str().into(),
-                agent: self.agent.clone(),
-                hub: site.fleet.hub,
-                labels: site.agent.labels.clone(),
-                config_hash: self.config_hash.clone(),
-                checks: u32::try_from(site.checks.len()).unwrap_or(u32::MAX),
-            },
+            who: self
+                .who
+                .clone()
+                .expect("a configuration was kept to before anyone asks who it is of"),
             board: self.engine.board().clone(),
             publishing: Publishing {
                 qos: mqtt.map_or(1, |mqtt| mqtt.qos),

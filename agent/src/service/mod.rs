@@ -7,13 +7,10 @@ mod learning;
 mod linking;
 mod start;
 
-use std::sync::Arc;
-
 use anyhow::Context;
-use chrono::Utc;
 use chrono_tz::Tz;
 use fletchck_shared::{
-    AgentId,
+    ActionName, AgentId,
     config::{Fault, Site},
 };
 use tokio::sync::{mpsc, watch};
@@ -46,6 +43,7 @@ pub struct Service {
     engine: Engine,
     engine_stop: CancellationToken,
     link: Linking,
+    actions: watch::Sender<Vec<ActionName>>,
     _housekeeping: Housekeeping,
 }
 
@@ -62,7 +60,7 @@ impl Service {
         let store = Store::open(&path)?;
         let agent = start::agent_id(&loaded.site, &store).await?;
         let host_zone = host_zone();
-        let clock: Clock = Arc::new(Utc::now);
+        let clock = Clock::system();
         for fault in &loaded.faults {
             warn!("{fault}");
         }
@@ -81,7 +79,8 @@ impl Service {
         }
         info!(agent = %agent, checks = loaded.site.checks.len(), "fletchck {} runs {}",
             env!("CARGO_PKG_VERSION"), loaded.path.display());
-        let housekeeping = Housekeeping::start(store.clone()).await?;
+        let (actions, of_actions) = watch::channel(loaded.site.actions.keys().cloned().collect());
+        let housekeeping = Housekeeping::start(store.clone(), of_actions).await?;
         let mut link = Linking::new(agent.clone(), store.clone(), engine.handle.clone(), arrived);
         link.keep_to(&loaded).await;
         Ok(Self {
@@ -93,6 +92,7 @@ impl Service {
             engine,
             engine_stop,
             link,
+            actions,
             _housekeeping: housekeeping,
         })
     }
@@ -141,6 +141,7 @@ impl Service {
             warn!("`agent.id` is another one now; that takes effect at the next start");
         }
         self.link.keep_to(&loaded).await;
+        self.actions.send_replace(loaded.site.actions.keys().cloned().collect());
         self.site = loaded.site;
         self.faults = loaded.faults;
         true

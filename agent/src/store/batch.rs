@@ -1,10 +1,11 @@
 //! One transaction: states, the transitions they made, and what is still to be told of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use fletchck_shared::{ActionName, CheckName, State, Transition};
 use rusqlite::{Connection, params};
+use tracing::warn;
 
 use super::{RemoteRow, Store, StoreError};
 use crate::actions::Notice;
@@ -73,6 +74,33 @@ impl Batch {
             && self.outgoing.is_empty()
             && self.remotes.is_empty()
             && self.removed.is_empty()
+    }
+}
+
+/// Most transitions, and most messages, that wait for a store which refuses.
+const WAITING: usize = 10_000;
+
+impl Batch {
+    /// Keeps to a bound what waits for a store that refuses: of a topic the last message, and of those that must arrive,
+    /// as of transitions, the latest. How they stand is in the states, which are one for each check.
+    pub fn bound(&mut self) {
+        let mut later = HashSet::new();
+        let mut kept: Vec<_> = std::mem::take(&mut self.outgoing)
+            .into_iter()
+            .rev()
+            .filter(|row| row.keep || later.insert(row.topic.clone()))
+            .collect();
+        let dropped = kept.len().saturating_sub(WAITING);
+        kept.truncate(WAITING);
+        kept.reverse();
+        self.outgoing = kept;
+        let old = self.transitions.len().saturating_sub(WAITING);
+        self.transitions.drain(..old);
+        if dropped + old > 0 {
+            warn!(
+                "the store refuses for long: {old} transitions and {dropped} messages are forgotten"
+            );
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is still to be told.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use fletchck_shared::ActionName;
 use rusqlite::params;
 use tracing::error;
@@ -9,6 +10,9 @@ use crate::actions::Notice;
 
 /// Transitions kept per check for the page; deliveries still to be made keep theirs beyond it.
 const TRANSITIONS_KEPT: i64 = 100;
+
+/// Days for which deliveries that were given up are kept, and those of actions that are no more.
+const DEAD_KEPT: i64 = 30;
 
 /// A delivery that is still to be made.
 #[derive(Debug)]
@@ -80,6 +84,35 @@ impl Store {
                     params![id, dead],
                 )
                 .map(drop)
+        })
+        .await
+    }
+
+    /// Forgets deliveries that were given up, or whose action is none of these, and that are old by now. How many of the
+    /// latter are left.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub async fn trim_deliveries(
+        &self,
+        actions: Vec<ActionName>,
+        now: DateTime<Utc>,
+    ) -> Result<i64, StoreError> {
+        let old = (now - TimeDelta::days(DEAD_KEPT)).timestamp_micros();
+        let actions =
+            serde_json::Value::from_iter(actions.iter().map(ActionName::as_str)).to_string();
+        self.call(move |connection| {
+            connection.execute(
+                "DELETE FROM deliveries WHERE (dead IS NOT NULL OR action NOT IN (SELECT value FROM json_each(?1)))
+                 AND transition IN (SELECT id FROM transitions WHERE at < ?2)",
+                params![actions, old],
+            )?;
+            connection.query_row(
+                "SELECT count(*) FROM deliveries
+                 WHERE dead IS NULL AND action NOT IN (SELECT value FROM json_each(?1))",
+                [&actions],
+                |row| row.get(0),
+            )
         })
         .await
     }

@@ -180,9 +180,10 @@ struct Outlet {
 impl Outlet {
     async fn run(self, stop: CancellationToken) {
         if self.greeter.publishing.fleet {
-            said(fleet::announce(&self.broker, &self.greeter.who, Utc::now()).await);
+            said(fleet::announce(&self.broker, &self.greeter.who.load_full(), Utc::now()).await);
         }
         let changed = self.store.changed();
+        let mut again = self.greeter.again();
         let mut first = true;
         while !stop.is_cancelled() {
             let woken = changed.notified();
@@ -195,9 +196,21 @@ impl Outlet {
                     said(self.publish(&state.topic, &state.payload, state.retain).await);
                 }
             }
+            if again.has_changed().unwrap_or_default() {
+                again.mark_unchanged();
+                if self.greeter.publishing.fleet {
+                    let who = self.greeter.who.load_full();
+                    said(fleet::announce(&self.broker, &who, Utc::now()).await);
+                }
+                first = true;
+                continue;
+            }
             let rest = async {
                 match sent {
-                    Some(0) => woken.await,
+                    Some(0) => tokio::select! {
+                        () = woken => {}
+                        Ok(()) = again.changed() => again.mark_changed(),
+                    },
                     Some(_) => {}
                     None => tokio::time::sleep(PAUSE).await,
                 }
@@ -206,7 +219,7 @@ impl Outlet {
         }
         self.send_waiting().await;
         if self.greeter.publishing.fleet {
-            said(fleet::take_leave(&self.broker, &self.greeter.who).await);
+            said(fleet::take_leave(&self.broker, &self.greeter.who.load_full()).await);
         }
     }
 

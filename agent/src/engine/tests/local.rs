@@ -175,6 +175,86 @@ async fn a_store_that_refuses_keeps_no_alert_back() {
 }
 
 #[tokio::test]
+async fn a_store_that_refuses_keeps_nothing_from_being_published() {
+    let target = tempfile::tempdir().expect("folder");
+    let config = with_log(json!({ "disk": volume(&target.path().join("nothing")) }));
+    let running = Running::start(config).await;
+    let mut again = running.board().to_say_again();
+    let refuse = "CREATE TEMP TRIGGER refuse BEFORE INSERT ON main.checks
+                  BEGIN SELECT raise(ABORT, 'disk full'); END";
+    running.store.call(move |db| db.execute_batch(refuse)).await.expect("refuses from now on");
+    running.run("disk").await;
+    assert!(again.has_changed().expect("the board is there"), "all is said again");
+    assert!(running.outgoing().await.is_empty(), "for nothing waits in the outbox");
+    again.mark_unchanged();
+    running.run("disk").await;
+    assert!(!again.has_changed().expect("the board is there"), "though not with every commit");
+    running.wall.pass(TimeDelta::seconds(10));
+    running.run("disk").await;
+    assert!(again.has_changed().expect("the board is there"));
+}
+
+#[test]
+fn what_waits_for_a_store_that_refuses_is_bounded() {
+    let row = |topic: usize, keep| OutgoingRow {
+        topic: topic.to_string(),
+        payload: Vec::new(),
+        qos: 1,
+        retain: true,
+        keep,
+    };
+    let outgoing = (0..50_000).map(|n| row(n % 100, n % 2 == 0)).collect();
+    let mut batch = Batch { outgoing, ..Batch::default() };
+    batch.bound();
+    assert_eq!(batch.outgoing.len(), 10_000);
+    assert_eq!(batch.outgoing.last().map(|row| row.topic.as_str()), Some("99"));
+    let plain = batch.outgoing.iter().filter(|row| !row.keep).count();
+    assert_eq!(plain, 50, "of a topic the last one, unless it must arrive");
+}
+
+#[tokio::test]
+async fn deliveries_that_nobody_will_make_are_forgotten_in_time() {
+    let target = tempfile::tempdir().expect("folder");
+    let running = Running::start(with_log(json!({
+        "disk": volume(&target.path().join("nothing")),
+    })))
+    .await;
+    running.run("disk").await;
+    let add = "INSERT INTO deliveries (transition, action, notice, dead)
+               SELECT id, 'gone', '{}', NULL FROM transitions UNION ALL
+               SELECT id, 'tell', '{}', 'refused' FROM transitions";
+    running.store.call(move |db| db.execute_batch(add)).await.expect("added");
+    let tell = || vec![ActionName::try_from("tell").expect("a name")];
+    let trim = async |days| {
+        let now = running.wall.now() + TimeDelta::days(days);
+        running.store.trim_deliveries(tell(), now).await.expect("trimmed")
+    };
+    assert_eq!(trim(29).await, 1, "it may come back");
+    assert_eq!(trim(31).await, 0);
+    assert_eq!(running.undelivered().await, 0);
+}
+
+#[tokio::test]
+async fn a_sequence_that_is_begun_anew_runs_its_members_one_after_another() {
+    let config = |threshold: u32| {
+        json!({ "checks": {
+            "slow": { "type": "cpu", "options": { "level": 100 } },
+            "quick": { "type": "memory", "options": { "level": 100 } },
+            "all": {
+                "type": "sequence", "threshold": threshold,
+                "options": { "checks": ["slow", "quick"] },
+            },
+        } })
+    };
+    let running = Running::start(config(1)).await;
+    running.ask(Request::Run(name("all"))).await;
+    running.ask(Request::Reload(Box::new(site(&config(2))), Vec::new())).await;
+    let view = running.run("all").await;
+    assert_eq!(view.state.word(), "pass");
+    assert!(running.view("slow").state.last_check <= running.view("quick").state.last_check);
+}
+
+#[tokio::test]
 async fn a_check_that_is_mended_goes_on_where_it_was() {
     let target = tempfile::tempdir().expect("folder");
     let check = volume(&target.path().join("nothing"));

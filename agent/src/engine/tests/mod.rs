@@ -18,17 +18,30 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{config::Built, store::OutgoingRow};
 
-/// A clock that stands still until it is set.
+/// A clock that stands still until time is let pass, or it is set.
 #[derive(Clone)]
-struct Wall(Arc<Mutex<DateTime<Utc>>>);
+struct Wall(Arc<Mutex<(DateTime<Utc>, TimeDelta)>>);
 
 impl Wall {
     fn now(&self) -> DateTime<Utc> {
-        *self.0.lock().expect("no panic while held")
+        self.0.lock().expect("no panic while held").0
     }
 
     fn pass(&self, time: TimeDelta) {
-        *self.0.lock().expect("no panic while held") += time;
+        let mut both = self.0.lock().expect("no panic while held");
+        both.0 += time;
+        both.1 += time;
+    }
+
+    /// Sets the clock without any time passing.
+    fn set_by(&self, time: TimeDelta) {
+        self.0.lock().expect("no panic while held").0 += time;
+    }
+
+    fn clock(&self) -> Clock {
+        let (now, passed) = (self.clone(), self.clone());
+        let passed = move || passed.0.lock().expect("no panic while held").1.to_std();
+        Clock::new(move || now.now(), move || passed().expect("time passes forward"))
     }
 }
 
@@ -57,7 +70,8 @@ fn site(config: &Value) -> Site {
 impl Running {
     async fn start(config: Value) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("folder"));
-        let wall = Wall(Arc::new(Mutex::new(DateTime::UNIX_EPOCH + TimeDelta::days(20_000))));
+        let begin = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
+        let wall = Wall(Arc::new(Mutex::new((begin, TimeDelta::zero()))));
         Self::over(folder, wall, config).await
     }
 
@@ -72,12 +86,7 @@ impl Running {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         };
         let stop = CancellationToken::new();
-        let clock = wall.clone();
-        let who = (
-            AgentId::try_from("hub-1").expect("an id"),
-            Tz::UTC,
-            Arc::new(move || clock.now()) as Clock,
-        );
+        let who = (AgentId::try_from("hub-1").expect("an id"), Tz::UTC, wall.clock());
         let engine = Engine::start(site(&config), Vec::new(), who, store.clone(), stop.clone())
             .await
             .expect("engine");

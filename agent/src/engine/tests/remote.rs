@@ -120,6 +120,27 @@ async fn silence_beyond_its_timeout_fails_a_check_once() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_neither_ends_nor_stretches_the_time_of_an_agent() {
+    let running = Running::start(json!({
+        "checks": { "root": { "type": "remote", "options": { "timeout": 60 } } },
+    }))
+    .await;
+    for step in [TimeDelta::hours(1), TimeDelta::hours(-1)] {
+        running.hear(None, "v1/root", &message(&running, "root", false, 0)).await;
+        running.wall.pass(TimeDelta::seconds(30));
+        running.wall.set_by(step);
+        running.ask(Request::Run(name("root"))).await;
+        assert_eq!(running.view("root").state.word(), "pass", "{step}");
+        running.wall.pass(TimeDelta::seconds(59));
+        running.ask(Request::Run(name("root"))).await;
+        assert_eq!(running.view("root").state.word(), "pass", "{step}");
+        running.wall.pass(TimeDelta::seconds(2));
+        running.ask(Request::Run(name("root"))).await;
+        assert_eq!(running.view("root").state.word(), "fail", "{step}");
+    }
+}
+
+#[tokio::test]
 async fn a_hub_that_was_down_gives_its_agents_their_time() {
     let config =
         json!({ "checks": { "root": { "type": "remote", "options": { "timeout": 60 } } } });

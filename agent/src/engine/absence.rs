@@ -1,0 +1,114 @@
+//! Remote checks that are not heard: when silence is a failure, and when it is somebody else's.
+
+use fletchck_shared::{
+    AgentId, CheckName, Outcome,
+    state::{Cover, Seen},
+    time,
+};
+
+use super::{core::Core, entry::Entry, remote::PRESENCE};
+
+impl Core {
+    /// Sets the alarm for the end of a remote check's timeout, where none is set. An alarm that comes too early, because
+    /// the check was heard since, is set anew then: that is cheaper than moving it with every message.
+    pub(super) fn watch(&mut self, name: &CheckName) {
+        let Some(deadline) = self.entries.get(name).and_then(Entry::deadline) else { return };
+        if !self.alarms.contains(name) {
+            let now = self.now();
+            self.alarms.set(name.clone(), deadline, now);
+        }
+    }
+
+    /// Fails a remote check whose updates are older than its timeout allows.
+    pub(super) fn expire(&mut self, name: &CheckName) {
+        let now = self.now();
+        let Some(entry) = self.entries.get(name) else { return };
+        let Some(deadline) = entry.deadline() else { return };
+        // What is silent because its agent or the broker is away has an alert of its own.
+        if entry.check.paused || matches!(entry.state.cover, Some(Cover::Stale(_))) {
+            return;
+        }
+        if deadline > now {
+            self.alarms.set(name.clone(), deadline, now);
+            return;
+        }
+        let seconds = entry.timeout().unwrap_or_default().as_secs();
+        let last = entry.state.last_update.map(|at| time::people(at, entry.zone));
+        let last = last.unwrap_or_else(|| "never".into());
+        let line = format!("Update timeout {seconds} sec ({last})");
+        let text = format!("expected an update every {seconds} s, the last one came: {last}");
+        let mut outcome = Outcome::fail(text).log([line]);
+        outcome.at = now;
+        self.see(name, Seen::Expired(&outcome));
+    }
+    /// An agent is away: what it runs is stale.
+    pub(super) fn silent(&mut self, agent: &AgentId, why: &str) {
+        let of_agent = |entry: &&mut Entry| {
+            let row = entry.remote.as_ref();
+            row.is_some_and(|row| row.agent.as_ref() == Some(agent))
+                && entry.shown_kind() != PRESENCE
+        };
+        let affected = self.entries.values_mut().filter(of_agent);
+        let names: Vec<_> = affected
+            .map(|entry| {
+                // Its agent's absence outlasts the broker's.
+                entry.unheard = false;
+                entry.name.clone()
+            })
+            .collect();
+        for name in names {
+            self.see(&name, Seen::Silent(why));
+        }
+    }
+
+    /// The broker is away: whatever is heard through it is stale, but for what was so before.
+    pub(super) fn broker_away(&mut self, why: &str) {
+        let heard = |entry: &&mut Entry| {
+            let stale = matches!(entry.state.cover, Some(Cover::Stale(_)));
+            entry.remote.is_some() && !stale && entry.shown_kind() != PRESENCE
+        };
+        let affected = self.entries.values_mut().filter(heard);
+        let names: Vec<_> = affected
+            .map(|entry| {
+                entry.unheard = true;
+                entry.name.clone()
+            })
+            .collect();
+        for name in names {
+            self.see(&name, Seen::Silent(why));
+        }
+    }
+
+    /// The clock was set, or the machine slept: nobody could be heard as long as the clock says, so every agent has its
+    /// whole time again, and nobody has more than that.
+    pub(super) fn clock_stepped(&mut self) {
+        self.count_silence_anew();
+    }
+
+    /// The broker is back: what was stale for its sake alone no longer is, and silence counts from now on.
+    pub(super) fn broker_back(&mut self) {
+        for entry in self.entries.values_mut().filter(|entry| entry.remote.is_some()) {
+            let stale = matches!(entry.state.cover, Some(Cover::Stale(_)));
+            if std::mem::take(&mut entry.unheard) && stale {
+                entry.state.cover = None;
+                self.touched.insert(entry.name.clone());
+            }
+        }
+        self.count_silence_anew();
+    }
+
+    fn count_silence_anew(&mut self) {
+        let now = self.now();
+        let remotes = self.entries.values_mut().filter(|entry| entry.remote.is_some());
+        let names: Vec<_> = remotes
+            .map(|entry| {
+                entry.silent_since = now;
+                entry.name.clone()
+            })
+            .collect();
+        for name in names {
+            self.alarms.remove(&name);
+            self.watch(&name);
+        }
+    }
+}
