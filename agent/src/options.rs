@@ -170,6 +170,17 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// The text of an option, if there is one, with whatever lines and control characters there are in it.
+    pub fn any_text(&mut self, name: &'static str) -> Option<&'a str> {
+        match self.value(name)? {
+            Value::String(text) => Some(text),
+            other => {
+                self.wrong_type(name, other, "a text in quotes");
+                None
+            }
+        }
+    }
+
     /// The text of an option, if it is one. What is wrong with it is left to a later reading.
     pub fn peek_text(&self, name: &'static str) -> Option<&'a str> {
         self.value(name).and_then(Value::as_str)

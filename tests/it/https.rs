@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use crate::certificates;
+
 async fn nginx() -> Result<(Nginx, Pki, TempDir)> {
     let dir = TempDir::new()?;
     let pki = Pki::create(dir.path())?;
@@ -80,39 +82,7 @@ async fn what_never_answers_fails_in_time() -> Result<()> {
 #[tokio::test]
 async fn certificates_of_every_state_are_told_apart() -> Result<()> {
     let (nginx, pki, _dir) = nginx().await?;
-    for (host, selfsigned, want) in [
-        ("localhost", false, None),
-        ("127.0.0.1", false, None),
-        ("localhost", true, None),
-        ("expired.localhost", false, Some("the certificate expired on ")),
-        ("expired.localhost", true, Some("the certificate expired on ")),
-        ("expiring.localhost", false, Some("the certificate expires in ")),
-        ("expiring.localhost", true, Some("the certificate expires in ")),
-        ("future.localhost", false, Some("the certificate is not valid before ")),
-        (
-            "wrong.localhost",
-            false,
-            Some("the certificate is for other.example, not for wrong.localhost"),
-        ),
-        ("wrong.localhost", true, None),
-        ("selfsigned.localhost", false, Some("the certificate is self-signed and nobody vouches")),
-        ("selfsigned.localhost", true, None),
-    ] {
-        let options = json!({
-            "hostname": host, "port": nginx.https, "cafile": pki.ca, "selfsigned": selfsigned,
-        });
-        // Beside `selfsigned` the file does nothing, which is a warning.
-        let seen = look::ours("https", &options).await?;
-        let told = format!("{host}, selfsigned {selfsigned}: {seen:?}");
-        match want {
-            None => ensure!(seen.verdict == Verdict::Pass && seen.soft_fail.is_none(), "{told}"),
-            Some(words) => {
-                ensure!(seen.verdict == Verdict::Fail && seen.text.contains(words), "{told}");
-                ensure!(seen.soft_fail.as_deref() == Some("certificate"), "{told}");
-            }
-        }
-    }
-    Ok(())
+    certificates::are_told_apart("https", nginx.https, json!({}), &pki).await
 }
 
 #[tokio::test]

@@ -2,11 +2,14 @@
 
 mod answers;
 mod broker;
+mod cert;
+mod certificates;
 mod crash;
 mod fleet;
 mod https;
 mod interop;
 mod link;
+mod mail;
 mod migration;
 mod readings;
 mod samples;

@@ -4,6 +4,8 @@
 //! wait has a deadline; when it passes, the error says what was awaited and shows the end of the server's log.
 //! `tests/run` installs the servers.
 
+pub mod dovecot;
+pub mod exim;
 pub mod fault;
 pub mod fields;
 pub mod fletchck;

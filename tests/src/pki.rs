@@ -103,6 +103,18 @@ impl Pki {
         })
     }
 
+    /// Which certificate a server with several shows to whom: the name that a client asks for, which leads to this machine
+    /// without a name server, and the certificate.
+    pub fn by_name(&self) -> [(&'static str, &Pair); 5] {
+        [
+            ("expired.localhost", &self.expired),
+            ("expiring.localhost", &self.expiring),
+            ("future.localhost", &self.future),
+            ("wrong.localhost", &self.wrong),
+            ("selfsigned.localhost", &self.selfsigned),
+        ]
+    }
+
     /// One more server certificate for [`NAMES`], valid from yesterday and for `left` from now: to watch one end.
     ///
     /// # Errors

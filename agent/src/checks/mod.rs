@@ -1,14 +1,23 @@
 //! The types of checks. [`KINDS`] is the only list of them: configuration, reference page and pages are made from it.
 
 mod aside;
+pub mod cert;
+pub mod certfile;
 pub mod cpu;
 pub mod disk;
 pub mod https;
+pub mod imap;
 mod limit;
+mod mail;
 pub mod memory;
 mod net;
+#[doc(hidden)]
+pub mod parse;
+mod python;
 pub mod remote;
 pub mod sequence;
+pub mod smtp;
+pub mod submit;
 pub mod tcp;
 #[cfg(test)]
 mod testing;
@@ -30,12 +39,17 @@ pub use crate::options::{Opt, OptionFault, Options, Shape};
 
 /// Every type of check.
 pub const KINDS: &[Kind] = &[
+    cert::KIND,
+    certfile::KIND,
     cpu::KIND,
     disk::KIND,
     https::KIND,
+    imap::KIND,
     memory::KIND,
     remote::KIND,
     sequence::KIND,
+    smtp::KIND,
+    submit::KIND,
     tcp::KIND,
     ups::KIND,
     upstest::KIND,

@@ -7,7 +7,7 @@ use fletchck_shared::Outcome;
 
 use super::{
     Answers, Kind, Look, Opt, Options, Plan, Probe,
-    net::{self, GRACE, Lines, NetError, Reach, Steps, Talk, TalkError, Tls, converse},
+    net::{self, GRACE, Lines, NetError, Reach, Steps, Talk, TalkError, Tls, converse, told},
 };
 
 /// The entry of `tcp` in the table.
@@ -39,9 +39,6 @@ pub const KIND: Kind = Kind {
     example: r#"{"type": "tcp", "trigger": {"interval": {"minutes": 5}}, "options": {"hostname": "db.example.org", "port": 6379, "send": "PING", "expect": "+PONG"}}"#,
     build,
 };
-
-/// Longest part of an unexpected line that is told, in characters.
-const TOLD: usize = 120;
 
 #[derive(Debug)]
 struct Tcp {
@@ -143,10 +140,6 @@ impl Tcp {
             }
         }
     }
-}
-
-fn told(line: &str) -> String {
-    line.chars().take(TOLD).collect()
 }
 
 #[cfg(test)]

@@ -44,8 +44,18 @@ const HTTP: Manner = Manner {
     more: b"X-More: and more and more and more\r\n",
 };
 
+const IMAP: Manner =
+    Manner { listens: false, opening: b"* OK ready\r\n", more: b"* 1 FETCH (FLAGS ())\r\n" };
+
 /// Every type that connects over TCP. A test sees that none is forgotten.
 const CASES: &[Case] = &[
+    Case {
+        kind: "cert",
+        options: || json!({"probe": "PING"}),
+        tls: Tls::Whole,
+        manner: SMTP,
+        content: true,
+    },
     Case {
         kind: "https",
         options: || json!({"tls": false}),
@@ -54,6 +64,23 @@ const CASES: &[Case] = &[
         content: false,
     },
     Case { kind: "https", options: || json!({}), tls: Tls::Whole, manner: HTTP, content: false },
+    Case {
+        kind: "imap",
+        options: || json!({"starttls": true}),
+        tls: Tls::None,
+        manner: IMAP,
+        content: false,
+    },
+    Case { kind: "imap", options: || json!({}), tls: Tls::Whole, manner: IMAP, content: false },
+    Case {
+        kind: "smtp",
+        options: || json!({"tls": false}),
+        tls: Tls::None,
+        manner: SMTP,
+        content: false,
+    },
+    Case { kind: "smtp", options: || json!({}), tls: Tls::None, manner: SMTP, content: false },
+    Case { kind: "submit", options: || json!({}), tls: Tls::Whole, manner: SMTP, content: false },
     Case {
         kind: "tcp",
         options: || json!({"expect": "PONG", "send": "PING"}),

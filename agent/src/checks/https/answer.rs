@@ -6,7 +6,7 @@ use fletchck_shared::Outcome;
 use http::{HeaderMap, HeaderName, StatusCode, response::Parts};
 
 use super::Https;
-use crate::checks::{Look, net::Certificate};
+use crate::checks::{Look, net::Certificate, python};
 
 /// The head of an answer, and the certificate of who gave it.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Answer {
             writeln!(header, "{}: {value}", title(name)).expect("writing to a String cannot fail");
         }
         header.push('\n');
-        format!("({}, {})", self.status.as_u16(), quoted(&header))
+        format!("({}, {})", self.status.as_u16(), python::text(&header))
     }
 }
 
@@ -57,28 +57,6 @@ fn title(name: &HeaderName) -> String {
         letter
     };
     name.as_str().chars().map(letter).collect()
-}
-
-/// A text in the quotes and with the escapes that Python shows it with.
-fn quoted(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let mut quoted = String::with_capacity(text.len() + 8);
-    quoted.push(quote);
-    for c in text.chars() {
-        match c {
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            '\\' => quoted.push_str("\\\\"),
-            c if c == quote => quoted.extend(['\\', c]),
-            c if c.is_control() => {
-                write!(quoted, "\\x{:02x}", u32::from(c)).expect("writing to a String cannot fail");
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted.push(quote);
-    quoted
 }
 
 #[cfg(test)]
@@ -95,17 +73,5 @@ mod tests {
         }
         let answer = Answer { status: StatusCode::OK, headers, certificate: None };
         assert_eq!(answer.line(), r"(200, 'Server: nginx/1.22.1\nContent-Length: 177\n\n')");
-    }
-
-    #[test]
-    fn quotes_are_those_of_python() {
-        for (text, python) in [
-            ("plain", "'plain'"),
-            ("it's", "\"it's\""),
-            ("it's \"both\"", "'it\\'s \"both\"'"),
-            ("\u{1}\u{85}é\\", "'\\x01\\x85é\\\\'"),
-        ] {
-            assert_eq!(quoted(text), python);
-        }
     }
 }

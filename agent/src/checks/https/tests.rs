@@ -148,7 +148,7 @@ async fn a_port_without_tls_and_one_without_anything_are_told() {
     });
     let options = json!({"hostname": "127.0.0.1", "port": server.port()});
     let outcome = look(&*probe("https", options)).await;
-    let end = "TLS failed: what answers there is no TLS (for plain HTTP set tls to false)";
+    let end = "TLS failed: what answers there is no TLS (is it the port of the service without?)";
     assert!(outcome.text.ends_with(end), "{}", outcome.text);
     assert_eq!(outcome.soft_fail, None);
     let outcome = look(&*probe("https", json!({"hostname": "127.0.0.1", "port": 1}))).await;

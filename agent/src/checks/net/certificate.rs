@@ -11,6 +11,9 @@ use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude
 /// Most certificates of a chain that are told of.
 const CHAIN: usize = 8;
 
+/// Most names of a certificate that are told in a sentence.
+const NAMES: usize = 6;
+
 /// What a server's certificate says of itself. Nothing of it is proven.
 #[derive(Clone, Debug)]
 pub(crate) struct Certificate {
@@ -78,15 +81,39 @@ impl Certificate {
         lines
     }
 
+    /// The first few of its names.
+    pub(crate) fn told_names(&self) -> String {
+        match self.names.len() {
+            0 => "no name".into(),
+            many if many > NAMES => {
+                format!("{} and {} others", self.names[..NAMES].join(", "), many - NAMES)
+            }
+            _ => self.names.join(", "),
+        }
+    }
+
     /// For how long it is good.
     pub(crate) fn validity(&self, now: DateTime<Utc>, zone: Tz) -> String {
         let days = self.days_left(now);
         format!("good for {days} days (until {})", time::people(self.not_after, zone))
     }
 
-    /// Whole days until it expires; negative once it has.
+    /// When it ends, as the end of a sentence.
+    pub(crate) fn end(&self, now: DateTime<Utc>, zone: Tz) -> String {
+        let date = time::people(self.not_after, zone);
+        match self.days_left(now) {
+            ..0 => format!("expired on {date}"),
+            0 => format!("expires within a day, on {date}"),
+            1 => format!("expires in 1 day, on {date}"),
+            days => format!("expires in {days} days, on {date}"),
+        }
+    }
+
+    /// Whole days until it expires, rounded down, as the original counts them; negative once it has.
     pub(crate) fn days_left(&self, now: DateTime<Utc>) -> i64 {
-        (self.not_after - now).num_seconds().div_euclid(86_400)
+        let left = self.not_after - now;
+        let begun = i64::from(left.subsec_nanos() < 0);
+        (left.num_seconds() - begun).div_euclid(86_400)
     }
 }
 

@@ -9,6 +9,9 @@ use super::{Steps, io_words};
 /// Longest line that is taken, in bytes.
 const LINE: usize = 8 * 1024;
 
+/// Longest part of an unexpected line that is told, in characters.
+const TOLD: usize = 120;
+
 /// Most bytes that are taken in one conversation.
 const ALL: usize = 256 * 1024;
 
@@ -35,12 +38,22 @@ pub(crate) enum LineError {
     /// The answer has no end.
     #[error("it sent more than {} KiB", ALL / 1024)]
     TooMuch,
+    /// It spoke before it was asked, where what it says could be taken for an answer under TLS.
+    #[error(
+        "it sent something between its answer to STARTTLS and the TLS handshake, which somebody may have put there"
+    )]
+    Unasked,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Lines<S> {
     /// Lines on this stream.
     pub(crate) fn new(stream: S) -> Self {
         Self { stream, waiting: Vec::new(), taken: 0 }
+    }
+
+    /// The stream, for a TLS handshake: nothing may wait on it.
+    pub(crate) fn bare(self) -> Result<S, LineError> {
+        if self.waiting.is_empty() { Ok(self.stream) } else { Err(LineError::Unasked) }
     }
 
     /// The next line, without its end. Bytes that are no UTF-8 become U+FFFD.
@@ -95,6 +108,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lines<S> {
     }
 }
 
+/// As much of an unexpected line as a sentence tells.
+pub(crate) fn told(line: &str) -> String {
+    line.chars().take(TOLD).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,5 +147,14 @@ mod tests {
         assert!(matches!(error, LineError::LongLine), "{error}");
         let (_, error) = lines(&b"ab\r\n".repeat(1 << 18)).await;
         assert!(matches!(error, LineError::TooMuch), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_is_said_before_tls_is_no_answer_in_it() {
+        let (mut server, client) = tokio::io::duplex(1024);
+        server.write_all(b"220 go ahead\r\n250 injected\r\n").await.expect("sent");
+        let (mut lines, mut steps) = (Lines::new(client), Steps::default());
+        assert_eq!(lines.line(&mut steps).await.expect("a line"), "220 go ahead");
+        assert!(matches!(lines.bare(), Err(LineError::Unasked)));
     }
 }

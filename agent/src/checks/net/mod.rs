@@ -3,6 +3,7 @@
 
 mod certificate;
 mod connect;
+mod days;
 mod lines;
 mod reach;
 mod resolve;
@@ -15,12 +16,13 @@ use std::io;
 
 pub(super) use certificate::Certificate;
 pub(super) use connect::connect;
-pub(super) use lines::{LineError, Lines};
+pub(super) use days::{DAYS, Days, WARN_DAYS, level};
+pub(super) use lines::{LineError, Lines, told};
 pub(super) use reach::{HOSTNAME, IP_VERSION, Reach, timeout};
 pub(super) use steps::Steps;
-pub(super) use talk::{GRACE, Talk, TalkError, converse};
+pub(super) use talk::{GRACE, Talk, TalkError, broken_off, converse, failed};
 pub(super) use target::Target;
-pub(super) use tls::{CAFILE, DAYS, SELFSIGNED, SERVER_NAME, Tls, WARN_DAYS};
+pub(super) use tls::{CAFILE, Encrypted, SELFSIGNED, SERVER_NAME, Tls};
 
 /// Why a network service could not be spoken to.
 #[derive(Debug, thiserror::Error)]

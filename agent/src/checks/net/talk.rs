@@ -35,9 +35,23 @@ pub(crate) enum TalkError {
     /// It broke off, or what it says is no line.
     #[error(transparent)]
     Line(#[from] LineError),
+    /// It refused the login, which trying again does not mend, and may lock the user out.
+    #[error("{0}")]
+    Login(String),
     /// It answered what it must not: a clause that goes on from the service, `the greeting was "421 busy", wanted 220`.
     #[error("{0}")]
     Wrong(String),
+}
+
+impl TalkError {
+    /// Name of a failure that further tries cannot mend.
+    fn soft_fail(&self) -> Option<&'static str> {
+        match self {
+            Self::Net(error) => error.soft_fail(),
+            Self::Login(_) => Some("login"),
+            Self::Line(_) | Self::Wrong(_) => None,
+        }
+    }
 }
 
 /// Talks within the time there is. The phases and the conversation are in the outcome, however it ended.
@@ -47,18 +61,7 @@ pub(crate) async fn converse(talk: &impl Talk, look: &Look<'_>) -> Outcome {
     let ended = timeout(limit, talk.talk(look, &mut steps)).await;
     let outcome = match ended {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(error)) => {
-            let text = format!("{}: {error}", talk.service());
-            let soft_fail = match &error {
-                TalkError::Net(error) => error.soft_fail(),
-                TalkError::Line(_) | TalkError::Wrong(_) => None,
-            };
-            let outcome = Outcome::fail(text).log([format!("{}: {error}", talk.reach().target)]);
-            match soft_fail {
-                Some(name) => outcome.soft_fail(name),
-                None => outcome,
-            }
-        }
+        Ok(Err(error)) => failed(talk, &error),
         Err(_) => {
             let waited = match steps.current() {
                 Some("dns") => "the name servers did not answer".into(),
@@ -68,13 +71,33 @@ pub(crate) async fn converse(talk: &impl Talk, look: &Look<'_>) -> Outcome {
                 Some("tls") => "it was connected, and the TLS handshake did not end".into(),
                 step => talk.waited(step.unwrap_or_default()),
             };
-            let text = format!(
-                "{} did not answer within {} s: {waited}",
-                talk.service(),
-                limit.as_secs_f64()
-            );
-            Outcome::fail(text.clone()).log([format!("{}: {text}", talk.reach().target)])
+            let late = format!("did not answer within {} s: {waited}", limit.as_secs_f64());
+            match steps.settled() {
+                Some(outcome) => broken_off(talk, outcome, &format!("it {late}")),
+                None => {
+                    let text = format!("{} {late}", talk.service());
+                    let line = format!("{}: {text}", talk.reach().target);
+                    Outcome::fail(text).log([line])
+                }
+            }
         }
     };
     steps.complete(outcome)
+}
+
+/// The failure that an error is.
+pub(crate) fn failed(talk: &impl Talk, error: &TalkError) -> Outcome {
+    let outcome = Outcome::fail(format!("{}: {error}", talk.service()))
+        .log([format!("{}: {error}", talk.reach().target)]);
+    match error.soft_fail() {
+        Some(name) => outcome.soft_fail(name),
+        None => outcome,
+    }
+}
+
+/// An outcome that stands, though the conversation then broke off, which is worth a look.
+pub(crate) fn broken_off(talk: &impl Talk, mut outcome: Outcome, words: &str) -> Outcome {
+    outcome.text.push_str(&format!(", but then {words}"));
+    outcome.log.push(format!("{}: {words}", talk.reach().target));
+    outcome.warning(true)
 }

@@ -22,9 +22,9 @@ use super::{Certificate, Steps, Target};
 use crate::checks::Look;
 use verifier::Verifier;
 
-pub(crate) use demand::{CAFILE, DAYS, SELFSIGNED, SERVER_NAME, Tls, WARN_DAYS};
+pub(crate) use demand::{CAFILE, SELFSIGNED, SERVER_NAME, Tls};
 pub(crate) use error::TlsError;
-use trust::Trust;
+use trust::{Roots, Trust};
 
 /// A stream that TLS protects.
 pub(crate) type Encrypted = TlsStream<TcpStream>;
@@ -33,6 +33,18 @@ static PROVIDER: LazyLock<Arc<CryptoProvider>> =
     LazyLock::new(|| Arc::new(ring::default_provider()));
 static STRICT: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| client(Verifier::Strict));
 static LENIENT: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| client(Verifier::Lenient));
+
+/// A server that has spoken TLS, and what it showed. Nothing of it is judged.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// What is said from here on is encrypted, to whomever.
+    pub(crate) stream: Encrypted,
+    /// The server's own certificate.
+    pub(crate) certificate: Certificate,
+    /// What that and those that sign for it say of themselves, for a log.
+    pub(crate) lines: Vec<String>,
+    roots: Option<Arc<Roots>>,
+}
 
 impl Tls {
     /// Speaks TLS with a server and judges its certificate, and notes both; the step `tls`.
@@ -46,15 +58,29 @@ impl Tls {
         look: &Look<'_>,
         steps: &mut Steps,
     ) -> Result<(Encrypted, Certificate), TlsError> {
+        let shown = self.shown(stream, target, look, steps).await?;
+        self.judge(&shown, target, look)?;
+        Ok((shown.stream, shown.certificate))
+    }
+
+    /// The first half of [`Tls::handshake`]: speaks TLS, and notes what it is shown.
+    ///
+    /// # Errors
+    /// The server speaks no TLS that is common to both, or its certificate cannot be read.
+    pub(crate) async fn shown(
+        &self,
+        stream: TcpStream,
+        target: &Target,
+        look: &Look<'_>,
+        steps: &mut Steps,
+    ) -> Result<Shown, TlsError> {
         steps.begin("tls");
         let roots = self.trust.roots().await?;
         let shared = if roots.is_some() { &*STRICT } else { &*LENIENT };
         let config = self.config.as_ref().unwrap_or(shared);
-        let target = self.name.as_ref().unwrap_or(target);
-        let name = target.server_name();
+        let name = self.name.as_ref().unwrap_or(target).server_name();
         let connector = TlsConnector::from(Arc::clone(config));
-        let stream =
-            connector.connect(name.clone(), stream).await.map_err(|e| TlsError::handshake(&e))?;
+        let stream = connector.connect(name, stream).await.map_err(|e| TlsError::handshake(&e))?;
         let session = stream.get_ref().1;
         let chain = session.peer_certificates().unwrap_or_default();
         let (first, others) = chain.split_first().ok_or(TlsError::NoCertificate)?;
@@ -62,18 +88,36 @@ impl Tls {
         if let Some(version) = session.protocol_version() {
             steps.note(format!("* {version:?}"));
         }
-        for line in certificate.lines(others, look.now, look.zone) {
+        let lines = certificate.lines(others, look.now, look.zone);
+        for line in &lines {
             steps.note(format!("* {line}"));
         }
-        if let Some(roots) = roots {
+        Ok(Shown { stream, certificate, lines, roots })
+    }
+
+    /// The second half of [`Tls::handshake`]: judges what was shown.
+    ///
+    /// # Errors
+    /// The certificate does not verify, or is not good for as long as it must be.
+    pub(crate) fn judge(
+        &self,
+        shown: &Shown,
+        target: &Target,
+        look: &Look<'_>,
+    ) -> Result<(), TlsError> {
+        let certificate = &shown.certificate;
+        if let Some(roots) = &shown.roots {
+            let chain = shown.stream.get_ref().1.peer_certificates().unwrap_or_default();
+            let (first, others) = chain.split_first().ok_or(TlsError::NoCertificate)?;
+            let target = self.name.as_ref().unwrap_or(target);
             roots
-                .verify(first, others, &name, look.now)
-                .map_err(|error| TlsError::certificate(&error, &certificate, target, look))?;
+                .verify(first, others, &target.server_name(), look.now)
+                .map_err(|error| TlsError::certificate(&error, certificate, target, look))?;
         }
-        if certificate.days_left(look.now) < self.days {
-            return Err(TlsError::expires(&certificate, look));
+        if self.days.too_few(certificate, look.now) {
+            return Err(TlsError::expires(certificate, look));
         }
-        Ok((stream, certificate))
+        Ok(())
     }
 }
 

@@ -5,7 +5,10 @@ use std::{path::PathBuf, sync::Arc};
 use rustls::ClientConfig;
 
 use super::{Certificate, Trust};
-use crate::checks::{Look, Opt, Options, net::Target};
+use crate::checks::{
+    Look, Opt, Options,
+    net::{Days, Target},
+};
 
 /// The option `selfsigned`.
 pub(crate) const SELFSIGNED: Opt = Opt::flag(
@@ -25,21 +28,12 @@ pub(crate) const SERVER_NAME: Opt = Opt::text(
     "name that is asked for in the handshake, and that the certificate must be for",
 );
 
-/// The option `days`.
-pub(crate) const DAYS: Opt =
-    Opt::number("days", "7", "fewest days that the certificate must still be good for");
-
-/// The option `warn` of a check that looks at a certificate.
-pub(crate) const WARN_DAYS: Opt =
-    Opt::number("warn", "none", "days left of the certificate below which a pass is a warning");
-
 /// What is demanded of a server's TLS.
 #[derive(Clone, Debug)]
 pub(crate) struct Tls {
     pub(super) trust: Trust,
-    /// Fewest whole days that a certificate must still be good for.
-    pub(super) days: i64,
-    warn: Option<i64>,
+    /// For how long a certificate must still be good.
+    pub(crate) days: Days,
     /// Who is asked for, where it is not the host.
     pub(super) name: Option<Target>,
     /// What the handshake offers, where it is more than the version of TLS.
@@ -56,26 +50,26 @@ impl Tls {
         }
         let name =
             options.given("serverName").then(|| Target::read(options, "serverName")).flatten();
-        let days = options.number("days", 0.0..=3650.0, "days").unwrap_or(7.0);
-        let warn = options.number("warn", 0.0..=3650.0, "days");
-        if warn.is_some_and(|warn| warn <= days) {
-            options.warning("warn", "it fails before it warns", "more days than `days`");
-        }
+        let days = Days::read(options);
         Self {
             trust: match file {
                 _ if any => Trust::Any,
                 Some(file) => Trust::File(file),
                 None => Trust::System,
             },
-            days: days as i64,
-            warn: warn.map(|warn| warn as i64),
+            days,
             name,
             config: None,
         }
     }
 
+    /// Whether any certificate is taken, so that anybody may be at the other end.
+    pub(crate) fn proves_nothing(&self) -> bool {
+        self.trust == Trust::Any
+    }
+
     /// Whether a certificate that is good is worth a look.
     pub(crate) fn warns(&self, certificate: &Certificate, look: &Look<'_>) -> bool {
-        self.warn.is_some_and(|warn| certificate.days_left(look.now) < warn)
+        self.days.warns(certificate, look.now)
     }
 }

@@ -11,9 +11,6 @@ use crate::checks::{
     net::{Certificate, Target, io_words},
 };
 
-/// Most names of a certificate that are told.
-const NAMES: usize = 6;
-
 /// Why TLS failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsError {
@@ -46,7 +43,7 @@ impl TlsError {
         let words = match tls {
             None => format!("{} during the handshake", io_words(error)),
             Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
-                "what answers there is no TLS (for plain HTTP set tls to false)".into()
+                "what answers there is no TLS (is it the port of the service without?)".into()
             }
             Some(Error::InvalidMessage(wrong)) => {
                 format!("what answers there is no TLS ({wrong:?})")
@@ -91,7 +88,7 @@ impl TlsError {
                 date(certificate.not_before)
             ),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                format!("the certificate is for {}, not for {target}", names(certificate))
+                format!("the certificate is for {}, not for {target}", certificate.told_names())
             }
             _ if certificate.self_signed => self_signed(certificate),
             CertificateError::UnknownIssuer => format!(
@@ -115,14 +112,7 @@ impl TlsError {
 
     /// A certificate that has expired, or will within days.
     pub(super) fn expires(certificate: &Certificate, look: &Look<'_>) -> Self {
-        let date = time::people(certificate.not_after, look.zone);
-        let days = certificate.days_left(look.now);
-        Self::Certificate(match days {
-            ..0 => format!("the certificate expired on {date}"),
-            0 => format!("the certificate expires within a day, on {date}"),
-            1 => format!("the certificate expires in 1 day, on {date}"),
-            _ => format!("the certificate expires in {days} days, on {date}"),
-        })
+        Self::Certificate(format!("the certificate {}", certificate.end(look.now, look.zone)))
     }
 }
 
@@ -133,15 +123,4 @@ fn self_signed(certificate: &Certificate) -> String {
         "the certificate is self-signed{kind} and nobody vouches for it: trust it with `cafile`, or set `selfsigned` \
          to watch only its expiry"
     )
-}
-
-fn names(certificate: &Certificate) -> String {
-    let names = &certificate.names;
-    match names.len() {
-        0 => "no name".into(),
-        many if many > NAMES => {
-            format!("{} and {} others", names[..NAMES].join(", "), many - NAMES)
-        }
-        _ => names.join(", "),
-    }
 }

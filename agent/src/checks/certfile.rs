@@ -1,0 +1,322 @@
+//! `certfile`: a certificate on this machine's disk.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Read as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use fletchck_shared::{Outcome, time};
+use rustix::fs::OFlags;
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+
+use super::{
+    Answers, Kind, Look, Opt, Options, Plan, Probe,
+    aside::Aside,
+    limit::WARN_ALERTS,
+    net::{self, Certificate, Days, level},
+};
+
+/// The entry of `certfile` in the table.
+pub const KIND: Kind = Kind {
+    name: "certfile",
+    summary: "a certificate in a PEM file, and how many days are left of it",
+    options: &[
+        Opt::text("filename", "required", "path of the PEM file"),
+        Opt::flag(
+            "all",
+            "false",
+            "whether all certificates in the file count, and not the first alone; the one that ends first decides",
+        ),
+        net::DAYS,
+        net::WARN_DAYS,
+        WARN_ALERTS,
+    ],
+    answers: Answers {
+        proves: "The file can be read, and its certificate is valid now and for a week or more.",
+        leaves_open: "Whether the program that uses the file has taken it over since it was renewed, whether the key fits, and \
+                      whether anybody trusts it: the check `cert` asks the server itself.",
+        failure: "The sentence says when the certificate ends or ended, or why the file could not be read. The level is the \
+                  number of days left.",
+        matters: "`days` and `warn`, so that there is time to act. Put the check `cert` beside it, for a renewed file that no \
+                  server has read helps nobody.",
+    },
+    example: r#"{"type": "certfile", "trigger": {"interval": {"hours": 12}}, "options": {"filename": "/etc/ssl/private/mail.pem", "days": 14}}"#,
+    build,
+};
+
+/// Largest file that is read, in bytes.
+const MAX: u64 = 1024 * 1024;
+
+/// Longest wait for the file.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+struct CertFile {
+    file: PathBuf,
+    all: bool,
+    days: Days,
+    alerts: bool,
+    aside: Aside,
+}
+
+fn build(options: &mut Options<'_>) -> Option<Plan> {
+    let file = options.required_text("filename");
+    if file.is_some_and(|file| !file.starts_with('/')) {
+        options.fault("filename", "it is no absolute path", "a path that begins with `/`");
+    }
+    let all = options.flag("all", false);
+    let days = Days::read(options);
+    let alerts = options.flag("warnAlerts", false);
+    let file = file?.into();
+    Some(Plan::Probe(Arc::new(CertFile { file, all, days, alerts, aside: Aside::default() })))
+}
+
+#[async_trait]
+impl Probe for CertFile {
+    async fn look(&self, look: &Look<'_>) -> Outcome {
+        let path = self.file.clone();
+        let pem = match self.aside.ask(PATIENCE, move || read(&path)).await {
+            Ok(pem) => pem.map_err(|error| words(&error)),
+            Err(error) => Err(error.to_string()),
+        };
+        match pem.and_then(|pem| certificates(&pem)) {
+            Ok(chain) => self.judge(&chain, look),
+            Err(wrong) => {
+                let text = format!("{} {wrong}", self.file.display());
+                Outcome::fail(text.clone()).log([text])
+            }
+        }
+    }
+
+    fn limit(&self) -> Duration {
+        PATIENCE + Duration::from_secs(1)
+    }
+}
+
+impl CertFile {
+    fn judge(&self, chain: &[(CertificateDer<'_>, Certificate)], look: &Look<'_>) -> Outcome {
+        let counting = if self.all { chain } else { &chain[..chain.len().min(1)] };
+        let first_to_end = counting.iter().map(|(_, one)| one).min_by_key(|one| one.not_after);
+        let not_yet = counting.iter().map(|(_, one)| one).find(|one| one.not_before > look.now);
+        let (Some(certificate), Some((first, rest))) = (first_to_end, chain.split_first()) else {
+            let text = format!("{} holds no certificate", self.file.display());
+            return Outcome::fail(text.clone()).log([text]);
+        };
+        let file = self.file.display();
+        let whose = |one: &Certificate| match one.names.is_empty() {
+            true => one.subject.clone(),
+            false => one.told_names(),
+        };
+        let failed = |text: String| {
+            Outcome::fail(text).soft_fail("certificate").level(level(certificate, look.now))
+        };
+        let outcome = if self.days.too_few(certificate, look.now) {
+            let end = certificate.end(look.now, look.zone);
+            failed(format!("{file}: the certificate for {} {end}", whose(certificate)))
+        } else if let Some(one) = not_yet {
+            let date = time::people(one.not_before, look.zone);
+            let clock = "is this machine's clock right?";
+            failed(format!(
+                "{file}: the certificate for {} is not valid before {date}; {clock}",
+                whose(one)
+            ))
+        } else {
+            let valid = certificate.validity(look.now, look.zone);
+            let text = format!("{file}: the certificate for {} is {valid}", whose(certificate));
+            self.days.good(text, certificate, look.now, self.alerts)
+        };
+        let others: Vec<_> = rest.iter().map(|(der, _)| der.clone()).collect();
+        outcome.log(first.1.lines(&others, look.now, look.zone))
+    }
+}
+
+/// The file's content. What is no plain file, a pipe for example, is not waited for.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Err(io::Error::other("it is no plain file"));
+    }
+    let mut pem = Vec::new();
+    file.take(MAX + 1).read_to_end(&mut pem)?;
+    if pem.len() as u64 > MAX {
+        return Err(io::Error::other(format!("it has more than {} KiB", MAX / 1024)));
+    }
+    Ok(pem)
+}
+
+/// The certificates in a file, in its order. What else is in it, keys for example, is passed over.
+pub(super) fn certificates(
+    pem: &[u8],
+) -> Result<Vec<(CertificateDer<'static>, Certificate)>, String> {
+    let mut all = Vec::new();
+    for der in CertificateDer::pem_slice_iter(pem) {
+        let nth = all.len() + 1;
+        let der = der.map_err(|error| format!("is damaged: certificate {nth} in it: {error}"))?;
+        let certificate = Certificate::read(&der)
+            .ok_or_else(|| format!("is damaged: certificate {nth} in it cannot be read"))?;
+        all.push((der, certificate));
+    }
+    if all.is_empty() {
+        return Err("holds no certificate in PEM (BEGIN CERTIFICATE)".into());
+    }
+    Ok(all)
+}
+
+fn words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "does not exist".into(),
+        io::ErrorKind::PermissionDenied => "cannot be read: this user may not".into(),
+        _ => format!("cannot be read: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::SystemTime};
+
+    use fletchck_shared::{Severity, Verdict};
+    use proptest::prelude::*;
+    use rcgen::{CertificateParams, DnType, KeyPair};
+    use serde_json::{Value, json};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::checks::testing::{faults, look, probe};
+
+    const DAY: i64 = 86_400;
+
+    /// A certificate for these names, good from and until so many days from now, and half a day more.
+    fn pem(names: &[&str], from: i64, until: i64) -> String {
+        let at = |days: i64| {
+            let seconds = days * DAY + DAY / 2;
+            let distance = Duration::from_secs(seconds.unsigned_abs());
+            let now = SystemTime::now();
+            if seconds < 0 { now - distance } else { now + distance }
+        };
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("parameters");
+        params.distinguished_name.push(DnType::CommonName, "Test");
+        params.not_before = at(from).into();
+        params.not_after = at(until).into();
+        let key = KeyPair::generate().expect("a key");
+        params.self_signed(&key).expect("a certificate").pem() + &key.serialize_pem()
+    }
+
+    /// What is seen of a file with this content, its path without the folder.
+    async fn seen(content: &str, more: Value) -> Outcome {
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join("x.pem");
+        fs::write(&path, content).expect("written");
+        let mut options = json!({"filename": path});
+        for (key, value) in more.as_object().expect("options") {
+            options[key] = value.clone();
+        }
+        let mut outcome = look(&*probe("certfile", options)).await;
+        let folder = format!("{}/", folder.path().display());
+        outcome.text = outcome.text.replace(&folder, "");
+        // The date is another every day.
+        if let Some((before, after)) = outcome.text.split_once("(until ") {
+            let after = after.split_once(')').expect("it is closed").1;
+            outcome.text = format!("{before}(until DATE){after}");
+        }
+        outcome
+    }
+
+    #[tokio::test]
+    async fn the_first_certificate_decides_or_the_one_that_ends_first() {
+        let chain = pem(&["a.example", "b.example"], -1, 60) + &pem(&[], -1, 20);
+        let first = seen(&chain, json!({})).await;
+        let text =
+            "x.pem: the certificate for a.example, b.example is good for 60 days (until DATE)";
+        assert_eq!(first.text, text);
+        assert_eq!((first.verdict, first.level.as_deref()), (Verdict::Pass, Some("60 days")));
+        assert_eq!(first.log.len(), 3);
+        assert!(first.log[2].starts_with("and CN=Test, good for 20 days"), "{:?}", first.log);
+        let all = seen(&chain, json!({"all": true, "days": 30})).await;
+        assert!(all.text.starts_with("x.pem: the certificate for CN=Test expires in 20 days, on "));
+        assert_eq!((all.verdict, all.level.as_deref()), (Verdict::Fail, Some("20 days")));
+        assert_eq!(all.soft_fail.as_deref(), Some("certificate"));
+    }
+
+    #[tokio::test]
+    async fn days_and_warnings_are_kept_to() {
+        for (until, more, severity, words) in [
+            (7, json!({}), Severity::Ok, "good for 7 days (until DATE)"),
+            (6, json!({}), Severity::Critical, "expires in 6 days, on "),
+            (0, json!({}), Severity::Critical, "expires within a day, on "),
+            (-2, json!({"days": 0}), Severity::Critical, "expired on "),
+            (20, json!({"warn": 20}), Severity::Ok, "(until DATE)"),
+            (
+                19,
+                json!({"warn": 20}),
+                Severity::Warning,
+                "(until DATE), under the warning at 20 days",
+            ),
+            (5, json!({"warn": 20}), Severity::Critical, "expires in 5 days, on "),
+        ] {
+            let outcome = seen(&pem(&["a"], -9, until), more).await;
+            assert!(outcome.text.contains(words), "{}", outcome.text);
+            assert_eq!(outcome.severity(), severity);
+            assert_eq!(outcome.level, Some(format!("{until} days")));
+        }
+        for (alerts, verdict) in [(false, Verdict::Pass), (true, Verdict::Fail)] {
+            let more = json!({"warn": 20, "warnAlerts": alerts});
+            let outcome = seen(&pem(&["a"], -9, 10), more).await;
+            assert_eq!((outcome.verdict, outcome.severity()), (verdict, Severity::Warning));
+        }
+        let future = seen(&pem(&["a"], 2, 90), json!({})).await;
+        assert!(future.text.contains("is not valid before "), "{}", future.text);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_certificate_is_told() {
+        let good = pem(&["a"], -1, 60);
+        let broken = good.replacen("MII", "NII", 1);
+        let endless = "x".repeat(MAX as usize + 1);
+        for (content, words) in [
+            ("", "x.pem holds no certificate in PEM (BEGIN CERTIFICATE)"),
+            (
+                &good[good.find("-----BEGIN PRIVATE").expect("a key")..],
+                "x.pem holds no certificate in PEM (BEGIN CERTIFICATE)",
+            ),
+            (&good[..200], "x.pem is damaged: certificate 1 in it: "),
+            (&broken, "x.pem is damaged: certificate 1 in it cannot be read"),
+            (&endless, "x.pem cannot be read: it has more than 1024 KiB"),
+        ] {
+            let outcome = seen(content, json!({})).await;
+            assert!(outcome.text.starts_with(words), "{}", outcome.text);
+            assert_eq!((outcome.verdict, outcome.soft_fail), (Verdict::Fail, None));
+        }
+        let folder = TempDir::new().expect("a folder");
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .expect("a pipe");
+        for (path, words) in [
+            (pipe.as_path(), "cannot be read: it is no plain file"),
+            (folder.path(), "cannot be read: it is no plain file"),
+            (Path::new("/no/such"), "does not exist"),
+        ] {
+            let outcome = look(&*probe("certfile", json!({"filename": path}))).await;
+            assert_eq!(outcome.text, format!("{} {words}", path.display()));
+        }
+        assert_eq!(faults("certfile", json!({"filename": "x.pem"})), ["filename"]);
+        assert_eq!(faults("certfile", json!({"days": -1})), ["filename", "days"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_is_too_strange(text in ".{0,200}", der in prop::collection::vec(any::<u8>(), 0..200)) {
+            use base64::{Engine as _, engine::general_purpose::STANDARD};
+            let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(der));
+            prop_assert!(certificates(text.as_bytes()).is_err());
+            prop_assert!(certificates((text + &pem).as_bytes()).is_err());
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The parsers of what targets answer, where fuzzing can reach them. None of them panics, whatever it is given.
+
+use super::{certfile, mail};
+
+/// A file with certificates in PEM.
+pub fn certificates(bytes: &[u8]) {
+    drop(certfile::certificates(bytes));
+}
+
+/// Lines of an IMAP server.
+pub fn imap_responses(bytes: &[u8]) {
+    _ = String::from_utf8_lossy(bytes).lines().filter_map(mail::Response::read).count();
+}
+
+/// Lines of an SMTP server, as one reply.
+pub fn smtp_reply(bytes: &[u8]) {
+    let mut reply = mail::Reply::default();
+    // What is no reply ends it, as on the network.
+    _ = String::from_utf8_lossy(bytes).lines().try_for_each(|line| reply.add(line).map(drop));
+    drop(reply.features());
+}

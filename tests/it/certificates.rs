@@ -1,0 +1,78 @@
+//! Certificates in every state, shown to any type of check that looks at them.
+
+use anyhow::{Context as _, Result, ensure};
+use fletchck_shared::Verdict;
+use fletchck_tests::look;
+use fletchck_tests::pki::Pki;
+use serde_json::{Value, json};
+
+/// Asks a server that shows each name another certificate ([`Pki::by_name`]), and one that is trusted to all others.
+pub(crate) async fn are_told_apart(kind: &str, port: u16, more: Value, pki: &Pki) -> Result<()> {
+    for (host, selfsigned, want) in [
+        ("localhost", false, None),
+        ("127.0.0.1", false, None),
+        ("localhost", true, None),
+        ("expired.localhost", false, Some("the certificate expired on ")),
+        ("expired.localhost", true, Some("the certificate expired on ")),
+        ("expiring.localhost", false, Some("the certificate expires in ")),
+        ("expiring.localhost", true, Some("the certificate expires in ")),
+        ("future.localhost", false, Some("the certificate is not valid before ")),
+        (
+            "wrong.localhost",
+            false,
+            Some("the certificate is for other.example, not for wrong.localhost"),
+        ),
+        ("wrong.localhost", true, None),
+        ("selfsigned.localhost", false, Some("the certificate is self-signed and nobody vouches")),
+        ("selfsigned.localhost", true, None),
+    ] {
+        let mut options = json!({"hostname": host, "port": port, "selfsigned": selfsigned});
+        if !selfsigned {
+            options["cafile"] = json!(pki.ca);
+        }
+        let words = want.map_or(Ok(()), Err);
+        judge(kind, &mut options, &more, words).await?;
+    }
+    for (authority, words) in [
+        (&pki.selfsigned.cert, "signed by CN=Test CA, which this machine does not trust"),
+        (&pki.valid.key, "there is no PEM certificate in it"),
+    ] {
+        let mut options = json!({"hostname": "localhost", "port": port, "cafile": authority});
+        judge(kind, &mut options, &more, Err(words)).await?;
+    }
+    let trusted = json!({
+        "hostname": "wrong.localhost", "port": port, "cafile": pki.ca, "serverName": "other.localhost",
+    });
+    let named = json!({
+        "hostname": "localhost", "port": port, "cafile": pki.ca, "serverName": "wrong.localhost",
+    });
+    let warned = json!({"hostname": "localhost", "port": port, "cafile": pki.ca, "warn": 100});
+    judge(kind, &mut trusted.clone(), &more, Err("not for other.localhost")).await?;
+    judge(kind, &mut named.clone(), &more, Err("not for wrong.localhost")).await?;
+    judge(kind, &mut warned.clone(), &more, Ok(())).await
+}
+
+async fn judge(
+    kind: &str,
+    options: &mut Value,
+    more: &Value,
+    want: Result<(), &str>,
+) -> Result<()> {
+    for (key, value) in more.as_object().context("options")? {
+        options[key] = value.clone();
+    }
+    let seen = look::ours(kind, options).await?;
+    let told = format!("{kind} {options}: {seen:?}");
+    match want {
+        Ok(()) => {
+            ensure!(seen.verdict == Verdict::Pass && seen.soft_fail.is_none(), "{told}");
+            ensure!(seen.warning == options.get("warn").is_some(), "{told}");
+        }
+        Err(words) => {
+            ensure!(seen.verdict == Verdict::Fail && seen.text.contains(words), "{told}");
+            let certificate = seen.soft_fail.as_deref() == Some("certificate");
+            ensure!(certificate != words.contains("no PEM"), "{told}");
+        }
+    }
+    Ok(())
+}
