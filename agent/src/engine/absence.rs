@@ -4,9 +4,10 @@ use fletchck_shared::{
     AgentId, CheckName, Outcome,
     state::{Cover, Seen},
     time,
+    wire::PRESENCE,
 };
 
-use super::{core::Core, entry::Entry, remote::PRESENCE};
+use super::{core::Core, entry::Entry};
 
 impl Core {
     /// Sets the alarm for the end of a remote check's timeout, where none is set. An alarm that comes too early, because

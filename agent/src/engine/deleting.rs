@@ -4,10 +4,11 @@ use fletchck_shared::{
     CheckName,
     state::Seen,
     topic::{FleetTopic, Topic},
+    wire::PRESENCE,
 };
 use tracing::info;
 
-use super::{Refused, core::Core, entry::Entry, remote::PRESENCE};
+use super::{Refused, core::Core, entry::Entry};
 
 impl Core {
     /// A topic was cleared by whoever published to it.

@@ -7,7 +7,10 @@ use fletchck_shared::{
     CheckName, State,
     config::Check,
     state::{Cover, Seen},
-    wire::order::{Order, order},
+    wire::{
+        PRESENCE,
+        order::{Order, order},
+    },
 };
 use serde_json::Map;
 use tracing::{info, warn};
@@ -18,9 +21,6 @@ use crate::{checks::Plan, store::RemoteRow};
 /// Silence after which a name that is heard on another topic, too, is given over to that one: a day and an hour, so that
 /// checks which run once a day do not change hands.
 const GIVEN_OVER: TimeDelta = TimeDelta::hours(25);
-
-/// Type of the checks that stand for the presence of an agent.
-pub(super) const PRESENCE: &str = "agent";
 
 impl Core {
     /// Takes a message about a check that runs elsewhere, or leaves it.

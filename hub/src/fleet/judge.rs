@@ -6,14 +6,11 @@ use chrono_tz::Tz;
 use fletchck_shared::{
     AgentId,
     topic::{FleetTopic, TopicFilter},
-    wire::{Info, Message, OFFLINE, ONLINE},
+    wire::{Info, Message, OFFLINE, ONLINE, PRESENCE},
 };
 
 /// Id that no agent has: `P/hub/status` is the hub's own.
 pub(super) const HUB: &str = "hub";
-
-/// Type of the checks that this hub makes of its agents' presence. From outside they would be lies.
-pub(super) const PRESENCE: &str = "agent";
 
 /// What messages are judged by.
 #[derive(Clone, Debug)]

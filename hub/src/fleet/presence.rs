@@ -7,10 +7,8 @@ use fletchck_shared::{
     AgentId, CheckName,
     state::{Failure, Report},
     topic::Topic,
-    wire::Message,
+    wire::{Message, PRESENCE},
 };
-
-use super::judge::PRESENCE;
 
 /// How it stands with an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +31,10 @@ pub fn message(agent: &AgentId, presence: &Presence, at: DateTime<Utc>, zone: Tz
         Presence::Here { again: false } => format!("{agent} is connected"),
         Presence::Here { again: true } => format!("{agent} is back"),
         Presence::Away(since) => {
-            format!("{agent} is away since {}: its connection broke", clock(since))
+            format!(
+                "{agent} is away since {}: it was stopped, or its connection broke",
+                clock(since)
+            )
         }
         Presence::Missing(since) => {
             format!("{agent} has not connected since this hub started at {}", clock(since))
@@ -94,7 +95,10 @@ mod tests {
         let at = Utc.with_ymd_and_hms(2026, 11, 23, 20, 3, 0).single().expect("a time");
         let berlin = chrono_tz::Europe::Berlin;
         let text = |presence| message(&nas, &presence, at, berlin).report.text;
-        assert_eq!(text(Presence::Away(at)), "nas is away since 21:03: its connection broke");
+        assert_eq!(
+            text(Presence::Away(at)),
+            "nas is away since 21:03: it was stopped, or its connection broke"
+        );
         assert_eq!(text(Presence::Here { again: true }), "nas is back");
         assert_eq!(
             text(Presence::Missing(at)),

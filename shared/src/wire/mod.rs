@@ -15,5 +15,8 @@ pub const ONLINE: &str = "online";
 /// Payload of a status topic once its owner is gone.
 pub const OFFLINE: &str = "offline";
 
+/// Type of the checks that a hub makes of its agents' presence. From outside they would be lies.
+pub const PRESENCE: &str = "agent";
+
 /// Largest payload that is looked at, in bytes. A state is some hundred bytes; 64 lines of log are below 40 KiB.
 pub const PAYLOAD_MAX: usize = 64 * 1024;

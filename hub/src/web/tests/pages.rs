@@ -43,10 +43,8 @@ async fn what_fails_stands_first_with_its_reason() {
     let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is not in {page}"));
     assert!(page.contains("1 part of the configuration does not run"));
     assert!(page.contains("1 check fails, 1 agent is offline"));
-    assert!(
-        at("`pign` is no type of check") < at("not been heard of since 23 Nov 2026 13:50 ACDT")
-    );
-    assert!(at("not been heard of") < at("wanted status 200, got 500"));
+    assert!(at("`pign` is no type of check") < at("barn is away since 23 Nov 2026 13:50 ACDT"));
+    assert!(at("barn is away") < at("wanted status 200, got 500"));
     assert!(at("line one\nline two") < at("All checks"));
     assert!(at("its clock is 90 s behind") < at("All checks"));
     assert_eq!(
@@ -55,6 +53,36 @@ async fn what_fails_stands_first_with_its_reason() {
         "the sequence says nothing more than its member"
     );
     assert!(at("All checks") < at("data-name=\"quiet\""));
+}
+
+#[tokio::test]
+async fn an_agent_that_is_away_needs_attention_once() {
+    let site = Site::new();
+    let barn = AgentId::try_from("barn").expect("an id");
+    let mut presence =
+        failing("agent barn", "barn is away since 13:50: it was stopped, or its connection broke");
+    let mut stale = view("barn/root");
+    stale.state.cover = Some(Cover::Stale("barn is away".into()));
+    for (check, kind) in [(&mut presence, "agent"), (&mut stale, "disk")] {
+        check.kind = "remote".into();
+        check.sub_kind = Some(kind.into());
+        check.agent = Some(barn.clone());
+    }
+    site.board.replace(vec![presence, stale, view("ram")], Vec::new());
+    site.board.put_agent(AgentView {
+        id: barn,
+        online: false,
+        since: time("2026-11-23T03:20:00Z"),
+        info: Info::default(),
+        clock_ahead: None,
+    });
+    let page = site.admin().await.get("/").await.body;
+    assert_eq!(page.matches("<article").count(), 1, "{page}");
+    assert!(page.contains("1 agent is offline and 1 check is stale"));
+    assert!(
+        page.contains("it was stopped, or its connection broke")
+            && page.contains("its check is stale")
+    );
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use fletchck_agent::engine::{AgentView, CheckView};
 use fletchck_shared::{
     config::{Fault, Severity},
     time,
+    wire::PRESENCE,
 };
 
 use super::{failing, kind, render, sentence};
@@ -25,9 +26,18 @@ const CLOCK_SLACK: u64 = 5;
 #[derive(Template)]
 #[template(path = "cards.html")]
 struct CardsPart<'a> {
-    away: Vec<Agent<'a>>,
+    away: Vec<Away<'a>>,
     cards: Vec<Card<'a>>,
     more: usize,
+}
+
+/// An agent that is away, in place of the check of its presence.
+struct Away<'a> {
+    id: &'a str,
+    /// Where its presence is shown by itself.
+    address: Option<String>,
+    sentence: String,
+    stale: usize,
 }
 
 struct Card<'a> {
@@ -70,14 +80,29 @@ struct Shown<'a> {
 
 /// What needs attention, the worst of it with its log.
 pub(super) fn cards(checks: &[Arc<CheckView>], agents: &[Arc<AgentView>], zone: Tz) -> String {
-    let mut cards = failing(checks);
+    let mut cards = failing(checks, agents);
     let more = cards.len().saturating_sub(CARDS);
     cards.truncate(CARDS);
     render(&CardsPart {
-        away: agents.iter().filter(|agent| !agent.online).map(|a| agent(a, zone)).collect(),
+        away: agents.iter().filter(|agent| !agent.online).map(|a| away(a, checks, zone)).collect(),
         cards: cards.into_iter().map(card).collect(),
         more,
     })
+}
+
+fn away<'a>(agent: &'a AgentView, checks: &[Arc<CheckView>], zone: Tz) -> Away<'a> {
+    let own = || checks.iter().filter(|view| view.agent.as_ref() == Some(&agent.id));
+    let presence = own().find(|view| view.sub_kind.as_deref() == Some(PRESENCE));
+    // Without actions for its fleet a hub makes no such check.
+    let sentence = presence.map(|view| sentence(view).to_owned()).unwrap_or_else(|| {
+        format!("{} is away since {}", agent.id, time::people(agent.since, zone))
+    });
+    Away {
+        id: agent.id.as_str(),
+        address: presence.map(|view| check_address(view.name.as_str())),
+        sentence,
+        stale: own().filter(|view| view.state.word() == "stale").count(),
+    }
 }
 
 fn card(view: &CheckView) -> Card<'_> {

@@ -15,6 +15,7 @@ use fletchck_agent::engine::{AgentView, Board, CheckView};
 use fletchck_shared::{
     config::{Fault, Severity},
     state::Cover,
+    wire::PRESENCE,
 };
 use serde::Serialize;
 use tracing::error;
@@ -101,15 +102,22 @@ fn kind(view: &CheckView) -> String {
     }
 }
 
-/// The checks that fail, without the sequences that only repeat what a member of theirs says better.
-fn failing(checks: &[Arc<CheckView>]) -> Vec<&CheckView> {
+/// The checks that fail, without the sequences that only repeat what a member of theirs says better, and without the
+/// presence of agents that are shown to be away.
+fn failing<'a>(checks: &'a [Arc<CheckView>], agents: &[Arc<AgentView>]) -> Vec<&'a CheckView> {
+    let away: HashSet<_> = agents.iter().filter(|a| !a.online).map(|a| &a.id).collect();
+    let shown = |view: &CheckView| {
+        view.sub_kind.as_deref() == Some(PRESENCE)
+            && view.agent.as_ref().is_some_and(|agent| away.contains(agent))
+    };
     let fails = |view: &CheckView| view.state.word() == "fail";
     let own = checks.iter().filter(|view| fails(view) && view.kind != "sequence");
     let own: HashSet<&str> = own.map(|view| view.name.as_str()).collect();
     let repeats = |view: &CheckView| {
         view.kind == "sequence" && view.members.iter().any(|m| own.contains(m.as_str()))
     };
-    checks.iter().map(Arc::as_ref).filter(|view| fails(view) && !repeats(view)).collect()
+    let checks = checks.iter().map(Arc::as_ref);
+    checks.filter(|view| fails(view) && !repeats(view) && !shown(view)).collect()
 }
 
 /// What is to be said of a check in one sentence.
@@ -127,13 +135,14 @@ fn summary(checks: &[Arc<CheckView>], agents: &[Arc<AgentView>], faults: &[Fault
     let count = |word: &str| checks.iter().filter(|view| view.state.word() == word).count();
     let away = agents.iter().filter(|agent| !agent.online).count();
     let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
-    let fail = failing(checks).len();
+    let fail = failing(checks, agents).len();
     let parts = [
         (fail, "check fails", "checks fail"),
         (away, "agent is offline", "agents are offline"),
         (errors, "part of the configuration does not run", "parts of the configuration do not run"),
         (count("blocked"), "check is blocked", "checks are blocked"),
         (count("stale"), "check is stale", "checks are stale"),
+        (count("warning"), "check is worth a look", "checks are worth a look"),
     ];
     let parts: Vec<_> = parts
         .iter()
