@@ -57,7 +57,7 @@ pub struct Outcome {
     pub text: String,
     /// The measured value with its unit as people read it, `" 7%"` or `"42 days"`. The form is the original's.
     pub level: Option<String>,
-    /// Names a failure that further tries cannot mend, `certificate` or `hostkey`; a pass has none.
+    /// Names a failure that further tries cannot mend, `certificate`, `hostkey` or `login`; a pass has none.
     pub soft_fail: Option<String>,
     /// The failing members of a sequence, comma-joined; `None` for every other kind of check, and for a pass.
     pub members: Option<String>,

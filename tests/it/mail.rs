@@ -1,9 +1,12 @@
 //! The checks of mail servers against exim and dovecot, and beside the original.
 
+use std::fs;
+
 use anyhow::{Context as _, Result, ensure};
 use fletchck_shared::{Outcome, Verdict};
 use fletchck_tests::dovecot::Dovecot;
 use fletchck_tests::exim::Exim;
+use fletchck_tests::fletchck::{Fletchck, Program};
 use fletchck_tests::look;
 use fletchck_tests::pki::Pki;
 use serde_json::{Value, json};
@@ -77,6 +80,40 @@ async fn logins_are_taken_and_refused() -> Result<()> {
         );
         ensure!(seen.text.starts_with(&text), "{seen:?}");
         ensure!(seen.soft_fail.as_deref() == Some("login"), "{seen:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_conversation_is_told_without_the_password() -> Result<()> {
+    let (exim, pki, dir) = exim().await?;
+    let dovecot = Dovecot::start(&pki).await?;
+    let secret = dir.path().join("password");
+    let of = |kind: &str, port: u16| {
+        json!({"type": kind, "options": {
+            "hostname": "localhost", "port": port, "cafile": pki.ca,
+            "username": Exim::USER, "password_file": secret,
+        }})
+    };
+    let site = Fletchck::prepare(
+        Program::Agent,
+        &json!({"checks": {
+            "smtp": of("smtp", exim.smtp),
+            "submit": of("submit", exim.submission),
+            "imap": of("imap", dovecot.imaps),
+        }}),
+    )?;
+    for (name, password, said) in [
+        ("smtp", Exim::PASSWORD, "> AUTH PLAIN ****"),
+        ("submit", Exim::PASSWORD, "> AUTH PLAIN ****"),
+        ("imap", Dovecot::PASSWORD, "> a2 AUTHENTICATE PLAIN ****"),
+    ] {
+        fs::write(&secret, password)?;
+        let output = site.run(&["check", name, "--explain"]).await?;
+        let told = String::from_utf8(output.stdout)?;
+        let errors = String::from_utf8(output.stderr)?;
+        ensure!(output.status.success() && told.contains(said), "{told}{errors}");
+        ensure!(!told.contains("sesame") && !errors.contains("sesame"), "{told}{errors}");
     }
     Ok(())
 }
