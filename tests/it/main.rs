@@ -5,6 +5,7 @@ mod broker;
 mod cert;
 mod certificates;
 mod crash;
+mod elsewhere;
 mod fleet;
 mod https;
 mod interop;

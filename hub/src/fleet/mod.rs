@@ -198,7 +198,9 @@ impl Fleet {
         let effects = match judged {
             Judged::Check(message, agent) => {
                 let effects = match &agent {
-                    Some(agent) if hub && !spoken.retained => self.agents.spoke(agent, spoken.at),
+                    Some(agent) if hub && !spoken.retained => {
+                        self.agents.spoke(agent, message.report.last_check, spoken.at)
+                    }
                     _ => Vec::new(),
                 };
                 self.batch.push(Heard {

@@ -1,0 +1,153 @@
+use super::*;
+
+fn id(text: &str) -> AgentId {
+    AgentId::try_from(text).expect("an id")
+}
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+}
+
+fn live(seconds: i64, connected: impl Into<Option<i64>>) -> Spoken {
+    Spoken { at: at(seconds), retained: false, connected: connected.into().map(at) }
+}
+
+fn agents() -> Agents {
+    Agents::new(Duration::from_secs(30), 3)
+}
+
+/// Effects in short: `+nas` shown online, `-nas` shown offline, `!nas` silent, and what is told.
+fn short(effects: impl IntoIterator<Item = Effect>) -> String {
+    let word = |effect| match effect {
+        Effect::Show(view) => format!("{}{}", if view.online { '+' } else { '-' }, view.id),
+        Effect::Hide(id) => format!("x{id}"),
+        Effect::Silent(id, _) => format!("!{id}"),
+        Effect::Tell(_, Presence::Here { again: false }, _) => "here".into(),
+        Effect::Tell(_, Presence::Here { again: true }, _) => "back".into(),
+        Effect::Tell(_, Presence::Away(since), _) => format!("away@{}", since.timestamp()),
+        Effect::Tell(_, Presence::Missing(since), _) => {
+            format!("missing@{}", since.timestamp())
+        }
+    };
+    effects.into_iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+fn status(agents: &mut Agents, online: bool, spoken: Spoken) -> String {
+    short(agents.status(&id("nas"), online, spoken).expect("room"))
+}
+
+#[test]
+fn an_agent_is_away_once_its_grace_is_over_and_back_at_its_birth() {
+    let mut agents = agents();
+    assert_eq!(status(&mut agents, true, live(0, 0)), "+nas here");
+    assert_eq!(status(&mut agents, false, live(100, 0)), "-nas");
+    assert_eq!(agents.next(), Some(at(130)));
+    assert_eq!(short(agents.tick(at(129))), "");
+    assert_eq!(short(agents.tick(at(130))), "!nas away@100");
+    assert_eq!(agents.next(), None);
+    assert_eq!(status(&mut agents, false, live(150, 0)), "", "it is known to be away");
+    assert_eq!(status(&mut agents, true, live(200, 200)), "+nas back");
+}
+
+#[test]
+fn a_short_absence_is_told_to_nobody() {
+    let mut agents = agents();
+    status(&mut agents, true, live(0, 0));
+    status(&mut agents, false, live(100, 0));
+    assert_eq!(status(&mut agents, true, live(110, 110)), "+nas");
+    assert_eq!(short(agents.tick(at(1000))), "");
+}
+
+#[test]
+fn the_death_of_an_older_connection_is_ignored() {
+    let mut agents = agents();
+    status(&mut agents, true, live(0, 0));
+    // The new connection's birth overtakes the old one's death.
+    assert_eq!(status(&mut agents, true, live(60, 60)), "+nas");
+    assert_eq!(status(&mut agents, false, live(61, 0)), "");
+    assert_eq!(agents.next(), None);
+    // Info alone says it as well.
+    let info = Info { connected: Some(at(90)), ..Info::default() };
+    agents.info(&id("nas"), info, live(90, None)).expect("room");
+    assert_eq!(status(&mut agents, false, live(91, 60)), "");
+    assert_eq!(status(&mut agents, false, live(92, 90)), "-nas");
+}
+
+#[test]
+fn a_clock_that_was_set_back_does_not_keep_an_agent_dead() {
+    let mut agents = agents();
+    status(&mut agents, true, live(0, 5000));
+    status(&mut agents, false, live(10, 5000));
+    assert_eq!(status(&mut agents, true, live(20, 20)), "+nas");
+    assert_eq!(status(&mut agents, false, live(30, 20)), "-nas");
+}
+
+#[test]
+fn a_death_without_a_time_counts_and_life_after_it_does_too() {
+    let mut agents = agents();
+    status(&mut agents, true, live(0, None));
+    assert_eq!(status(&mut agents, false, live(10, None)), "-nas");
+    assert_eq!(short(agents.spoke(&id("nas"), None, at(20))), "+nas");
+    assert_eq!(short(agents.spoke(&id("nas"), None, at(21))), "");
+    assert_eq!(agents.next(), None);
+}
+
+#[test]
+fn what_a_broker_kept_from_before_a_death_brings_nobody_back_to_life() {
+    let mut agents = agents();
+    status(&mut agents, true, live(0, 0));
+    agents.doubt(at(100));
+    assert_eq!(short(agents.spoke(&id("nas"), Some(at(99)), at(101))), "");
+    assert_eq!(short(agents.tick(at(130))), "!nas away@0");
+    assert_eq!(short(agents.spoke(&id("nas"), Some(at(140)), at(140))), "+nas back");
+    // By a clock that is an hour ahead.
+    let info = Info { clock: Some(at(3750)), ..Info::default() };
+    agents.info(&id("nas"), info, live(150, None)).expect("room");
+    status(&mut agents, false, live(200, None));
+    assert_eq!(short(agents.spoke(&id("nas"), Some(at(3799)), at(201))), "");
+    assert_eq!(short(agents.spoke(&id("nas"), Some(at(3801)), at(201))), "+nas");
+}
+
+#[test]
+fn agents_known_before_the_start_are_missing_unless_they_come() {
+    let mut agents = agents();
+    assert_eq!(short(agents.expect([id("nas"), id("pi")], at(0))), "-nas -pi");
+    assert_eq!(status(&mut agents, true, live(5, 5)), "+nas here");
+    assert_eq!(short(agents.tick(at(30))), "!pi missing@0");
+}
+
+#[test]
+fn a_retained_death_heard_at_the_start_is_told_as_one() {
+    let mut agents = agents();
+    let spoken = Spoken { retained: true, ..live(0, -500) };
+    assert_eq!(status(&mut agents, false, spoken), "-nas");
+    assert_eq!(short(agents.tick(at(30))), "!nas away@0");
+}
+
+#[test]
+fn the_clock_is_compared_only_while_the_message_is_fresh() {
+    let mut agents = agents();
+    let info = Info { clock: Some(at(170)), host: "nas.lan".into(), ..Info::default() };
+    let clock = |effects: Option<Vec<Effect>>| match effects.as_deref() {
+        Some([Effect::Show(view)]) => view.clock_ahead,
+        other => panic!("{other:?}"),
+    };
+    let retained = Spoken { retained: true, ..live(50, None) };
+    assert_eq!(clock(agents.info(&id("nas"), info.clone(), retained)), None);
+    assert_eq!(clock(agents.info(&id("nas"), info, live(50, None))), Some(120));
+}
+
+#[test]
+fn there_are_no_more_agents_than_may_be_and_a_forgotten_one_makes_room() {
+    let mut agents = agents();
+    for name in ["a", "b", "c"] {
+        assert!(agents.status(&id(name), true, live(0, 0)).is_some());
+    }
+    assert!(agents.status(&id("d"), true, live(0, 0)).is_none());
+    assert!(agents.info(&id("d"), Info::default(), live(0, 0)).is_none());
+    assert_eq!(short(agents.spoke(&id("d"), None, at(1))), "");
+    agents.status(&id("a"), false, live(1, 0));
+    assert_eq!(short(agents.forget(&id("a"))), "xa");
+    assert_eq!(agents.next(), None);
+    assert!(agents.status(&id("d"), true, live(0, 0)).is_some());
+}
