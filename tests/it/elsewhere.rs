@@ -111,29 +111,30 @@ fn hub_log(hub: &Fletchck) -> Result<String> {
 async fn a_hub_that_hears_what_it_publishes_itself_still_sees_updates_stop() -> Result<()> {
     let (broker, _dir) = broker().await?;
     // With MQTT 5 the broker sends nobody's own back; with 3.1.1 it does.
-    for protocol in ["3.1.1", "5"] {
+    for (protocol, base) in [("3.1.1", "a"), ("5", "b")] {
+        let topic = format!("{base}/root");
         let mut link = mqtt(&broker);
-        link["basetopic"] = json!("fl/#");
+        link["basetopic"] = json!(format!("{base}/#"));
         link["protocol"] = json!(protocol);
         let hub = Fletchck::start(
             Program::Full,
             &json!({
-                "agent": { "id": format!("hub-{}", protocol.len()) },
+                "agent": { "id": format!("hub-{base}") },
                 "mqtt": link,
                 "checks": { "root": {
                     "type": "remote", "trigger": { "interval": { "seconds": 1 } },
-                    "publish": "fl/root", "options": { "timeout": 3 },
+                    "publish": topic, "options": { "timeout": 3 },
                 } },
             }),
         )
         .await?;
         let watcher = Mqtt::connect(broker.port).await?;
-        watcher.subscribe("fl/root").await?;
+        watcher.subscribe(&topic).await?;
         let update = json!({
             "name": "root", "type": "disk", "agent": "nas", "data": { "failState": false, "lastCheck": chrono::Utc::now() },
         });
         // Retained, so that it is there whenever the hub has connected.
-        watcher.publish("fl/root", update.to_string(), true).await?;
+        watcher.publish(&topic, update.to_string(), true).await?;
         until(&hub, "root", "pass").await?;
         let expired = until(&hub, "root", "fail").await?;
         ensure!(

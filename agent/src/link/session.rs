@@ -3,7 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use fletchck_shared::config::Protocol;
 use tokio::{
     io::split,
@@ -67,7 +67,8 @@ pub(super) async fn open(
 ) -> Result<Opened, Failure> {
     let (reader, writer) = split(dial(settings).await?);
     let mut output = Output::default();
-    let connected = Utc::now();
+    // As exact as it travels, so that all that is said of a connection says the same.
+    let connected = Utc::now().trunc_subsecs(6);
     output
         .write(|buffer| packet::connect(protocol, settings, clean, connected, buffer))
         .map_err(Failure::Refused)?;

@@ -265,9 +265,11 @@ impl Agent {
         seen.zip(self.doubted).is_some_and(|(seen, doubted)| seen < doubted)
     }
 
-    /// Whether a newer connection than this one is known.
+    /// Whether a newer connection than this one is known. A death tells the time of its connection in microseconds; what is
+    /// below them in `info` makes no newer connection.
     fn newer_than(&self, connected: Option<DateTime<Utc>>) -> bool {
-        connected.zip(self.connected).is_some_and(|(this, newest)| this < newest)
+        let micros = |at: DateTime<Utc>| at.timestamp_micros();
+        connected.zip(self.connected).is_some_and(|(this, newest)| micros(this) < micros(newest))
     }
 }
 

@@ -74,6 +74,15 @@ fn the_death_of_an_older_connection_is_ignored() {
 }
 
 #[test]
+fn a_death_counts_although_info_tells_the_time_of_its_connection_more_precisely() {
+    let mut agents = agents();
+    status(&mut agents, true, live(0, 0));
+    let connected = Some(at(0) + TimeDelta::nanoseconds(900));
+    agents.info(&id("nas"), Info { connected, ..Info::default() }, live(1, None)).expect("room");
+    assert_eq!(status(&mut agents, false, live(10, 0)), "-nas");
+}
+
+#[test]
 fn a_clock_that_was_set_back_does_not_keep_an_agent_dead() {
     let mut agents = agents();
     status(&mut agents, true, live(0, 5000));
