@@ -17,12 +17,17 @@ use crate::checks::{Before, Look, Probe};
 /// Bounds on the probes that look at once.
 ///
 /// Whoever waits is served in the order of arrival. A check whose last run hung to its limit may take at most three in
-/// four of the places, so that targets which hang in a body leave some to those which answer.
+/// four of the places, so that targets which hang in a body leave some to those which answer. What asks this machine alone
+/// has places of its own.
 #[derive(Clone, Debug)]
 pub struct Places {
     all: Arc<Semaphore>,
+    local: Arc<Semaphore>,
     suspects: Arc<Semaphore>,
 }
+
+/// Places of looks at this machine.
+const LOCAL: usize = 64;
 
 /// A run that is due.
 #[derive(Clone)]
@@ -56,6 +61,7 @@ impl Places {
         let places = places.max(4);
         Self {
             all: Arc::new(Semaphore::new(places)),
+            local: Arc::new(Semaphore::new(LOCAL)),
             suspects: Arc::new(Semaphore::new(places * 3 / 4)),
         }
     }
@@ -63,7 +69,11 @@ impl Places {
     async fn take(
         &self,
         suspect: bool,
+        local: bool,
     ) -> (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>) {
+        if local {
+            return (None, self.local.clone().acquire_owned().await.ok());
+        }
         // The semaphores are never closed, so a place is always got in the end.
         let first = if suspect { self.suspects.clone().acquire_owned().await.ok() } else { None };
         (first, self.all.clone().acquire_owned().await.ok())
@@ -79,7 +89,7 @@ impl Turn {
         places: &Places,
         clock: &(dyn Fn() -> DateTime<Utc> + Send + Sync),
     ) -> Ended {
-        let _place = places.take(self.suspect).await;
+        let _place = places.take(self.suspect, self.probe.local()).await;
         let at = clock();
         let began = Instant::now();
         let mut log = Vec::new();
@@ -230,6 +240,37 @@ mod tests {
     async fn a_probe_that_panics_is_an_outcome() {
         let ended = run(&turn(1, |_| panic!("a fault of ours"))).await;
         assert_eq!(ended.outcome.verdict, Verdict::Fail);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn this_machine_is_looked_at_whatever_hangs_elsewhere() {
+        struct Here;
+
+        #[async_trait]
+        impl Probe for Here {
+            async fn look(&self, _: &Look<'_>) -> Outcome {
+                Outcome::pass("yes")
+            }
+
+            fn limit(&self) -> Duration {
+                Duration::from_secs(5)
+            }
+
+            fn local(&self) -> bool {
+                true
+            }
+        }
+
+        let places = Places::new(4);
+        for _ in 0..20 {
+            let (turn, places) = (turn(1, |_| None), places.clone());
+            tokio::spawn(async move { turn.run(&places, &|| DateTime::UNIX_EPOCH).await });
+        }
+        tokio::task::yield_now().await;
+        let began = Instant::now();
+        let here = Turn { probe: Arc::new(Here), suspect: true, ..turn(1, |_| None) };
+        here.run(&places, &|| DateTime::UNIX_EPOCH).await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

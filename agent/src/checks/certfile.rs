@@ -96,6 +96,10 @@ impl Probe for CertFile {
     fn limit(&self) -> Duration {
         PATIENCE + Duration::from_secs(1)
     }
+
+    fn local(&self) -> bool {
+        true
+    }
 }
 
 impl CertFile {

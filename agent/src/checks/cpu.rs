@@ -74,6 +74,10 @@ impl Probe for Cpu {
     fn limit(&self) -> Duration {
         SPAN + Duration::from_secs(5)
     }
+
+    fn local(&self) -> bool {
+        true
+    }
 }
 
 impl Cpu {

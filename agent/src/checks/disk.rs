@@ -90,6 +90,10 @@ impl Probe for Disk {
     fn limit(&self) -> Duration {
         PATIENCE + Duration::from_secs(1)
     }
+
+    fn local(&self) -> bool {
+        true
+    }
 }
 
 fn failed(text: String) -> Outcome {

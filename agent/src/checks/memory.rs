@@ -65,6 +65,10 @@ impl Probe for Memory {
     fn limit(&self) -> Duration {
         Duration::from_secs(5)
     }
+
+    fn local(&self) -> bool {
+        true
+    }
 }
 
 impl Memory {

@@ -110,6 +110,11 @@ pub trait Probe: Send + Sync {
 
     /// Longest time for one look, name resolution included.
     fn limit(&self) -> Duration;
+
+    /// Whether it asks this machine alone. Such a look waits for none that asks over a network.
+    fn local(&self) -> bool {
+        false
+    }
 }
 
 /// What a probe is given for one look.
