@@ -81,10 +81,16 @@ async fn run_ours(flips: bool) -> Result<Run> {
 }
 
 async fn run_original(flips: bool) -> Result<Run> {
-    // As it is without a word of configuration: the one of the tests saves at every change.
+    // As it is by default, but for the bound of what it keeps for a slow subscriber: it drops what is beyond it, and the run
+    // would end without its end.
     let (dir, port) = (tempfile::tempdir()?, port::free());
+    let settings = dir.path().join("m.conf");
+    fs::write(
+        &settings,
+        format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n"),
+    )?;
     let mut command = Command::new("/usr/sbin/mosquitto");
-    command.args(["-p", &port.to_string()]);
+    command.arg("-c").arg(settings);
     let mut broker = Process::start("mosquitto", command, &dir.path().join("log"))?;
     broker.wait_for_port(port).await?;
     let mut site = Original::hub(port, "fl/#");
