@@ -100,7 +100,7 @@ async fn run_original(flips: bool) -> Result<Run> {
     let pids = [hub.process()?.id(), broker.id()];
     let before = cpu(&pids)?;
     let began = load(port, flips).await?;
-    hub.process()?.wait_for_line("last (").await?;
+    hub.process()?.wait_for_line("last (remote.disk) FAIL").await?;
     Ok(measured(began, cpu(&pids)? - before))
 }
 
