@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     Answers, Kind, Look, Opt, Options, Plan, Probe,
-    limit::{Limit, WARN, WARN_ALERTS, padded},
+    limit::{Limit, PERCENT, WARN, WARN_ALERTS, padded},
 };
 
 /// The entry of `cpu` in the table.
@@ -55,7 +55,7 @@ struct Reading {
 }
 
 fn build(options: &mut Options<'_>) -> Option<Plan> {
-    let limit = Limit::read(options, 80.0, 5.0);
+    let limit = Limit::read(options, &PERCENT, 80.0, 5.0);
     Some(Plan::Probe(Arc::new(Cpu { limit, last: Mutex::default() })))
 }
 

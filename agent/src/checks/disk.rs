@@ -13,7 +13,7 @@ use fletchck_shared::Outcome;
 use super::{
     Answers, Kind, Look, Opt, Options, Plan, Probe,
     aside::Aside,
-    limit::{Limit, WARN, WARN_ALERTS, amounts, padded},
+    limit::{Limit, PERCENT, WARN, WARN_ALERTS, amounts, padded},
 };
 
 /// The entry of `disk` in the table.
@@ -63,7 +63,7 @@ fn build(options: &mut Options<'_>) -> Option<Plan> {
     if !volume.starts_with('/') {
         options.fault("volume", "it is no absolute path", "a path that begins with `/`");
     }
-    let limit = Limit::read(options, 90.0, 2.0);
+    let limit = Limit::read(options, &PERCENT, 90.0, 2.0);
     let volume = volume.into();
     Some(Plan::Probe(Arc::new(Disk { volume, limit, aside: Aside::default() })))
 }

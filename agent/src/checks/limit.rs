@@ -1,82 +1,132 @@
-//! A level in percent with its limit: the options, the judgement and the words that disk, memory and cpu share.
+//! A level with its limit: the options, the judgement and the words that all checks with a level share.
 
 use fletchck_shared::{Outcome, hysteresis};
 
 use super::{Before, Opt, Options};
 
 /// The option `warn` of a check with a level.
-pub(super) const WARN: Opt =
-    Opt::number("warn", "none", "level over which a pass is a warning, percent");
+pub(super) const WARN: Opt = Opt::number(
+    "warn",
+    "none",
+    "level over which a pass is a warning, in the unit of the level that fails",
+);
 
 /// The option `warnAlerts`.
 pub(super) const WARN_ALERTS: Opt =
     Opt::flag("warnAlerts", "false", "whether a warning is told as a failure is");
 
-/// Limit of a level, and by how much it must be left before all is well again. Percent.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// What a level is counted in, and how it is written.
+#[derive(Debug)]
+pub(super) struct Scale {
+    /// The option with the level that fails, `level` in most types.
+    pub(super) option: &'static str,
+    /// What the options are counted in, for the fault of one that is out of range.
+    pub(super) counts: &'static str,
+    /// Lowest and highest level that can be chosen. What is measured is never below the lowest, or below 0 where that
+    /// is less.
+    pub(super) range: (f64, f64),
+    /// A measured value with its unit, as the sentence has it.
+    pub(super) seen: fn(f64) -> String,
+    /// A chosen value with its unit.
+    pub(super) chosen: fn(f64) -> String,
+    /// A measured value with its unit, as the outcome's level carries it.
+    pub(super) level: fn(f64) -> String,
+}
+
+/// A share of a whole.
+pub(super) const PERCENT: Scale = Scale {
+    option: "level",
+    counts: "a percentage",
+    range: (1.0, 100.0),
+    seen: |percent| format!("{percent:.1}%"),
+    chosen: |percent| format!("{percent}%"),
+    level: padded,
+};
+
+/// Limit of a level, and by how much it must be left before all is well again.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Limit {
-    level: f64,
+    scale: &'static Scale,
+    level: Option<f64>,
     hysteresis: f64,
     warn: Option<f64>,
     warn_alerts: bool,
 }
 
 impl Limit {
-    /// Reads `level` and `hysteresis`.
-    pub(super) fn read(options: &mut Options<'_>, level: f64, hysteresis: f64) -> Self {
-        let level = options.number("level", 1.0..=100.0, "a percentage").unwrap_or(level);
+    /// Reads the level, `hysteresis`, `warn` and `warnAlerts`. Where the level has no default, nothing is too much
+    /// until one is given.
+    pub(super) fn read(
+        options: &mut Options<'_>,
+        scale: &'static Scale,
+        level: impl Into<Option<f64>>,
+        hysteresis: f64,
+    ) -> Self {
+        let (first, last) = scale.range;
+        let lowest = first.min(0.0);
+        let level = options.number(scale.option, first..=last, scale.counts).or(level.into());
         let hysteresis =
-            options.number("hysteresis", 0.0..=100.0, "a percentage").unwrap_or(hysteresis);
-        if hysteresis >= level {
+            options.number("hysteresis", 0.0..=last - lowest, scale.counts).unwrap_or(hysteresis);
+        if let Some(level) = level.filter(|level| level - hysteresis <= lowest) {
             options.warning(
                 "hysteresis",
                 format!("with a level of {level} and a hysteresis of {hysteresis} a failing check never passes again"),
                 "a hysteresis below the level",
             );
         }
-        let warn = options.number("warn", 0.0..=100.0, "a percentage");
-        if warn.is_some_and(|warn| warn >= level) {
+        let warn = options.number("warn", lowest..=last, scale.counts);
+        if warn.zip(level).is_some_and(|(warn, level)| warn >= level) {
             options.warning("warn", "it fails before it warns", "a warning below the level");
         }
         let warn_alerts = options.flag("warnAlerts", false);
-        Self { level, hysteresis, warn, warn_alerts }
+        Self { scale, level, hysteresis, warn, warn_alerts }
     }
 
-    /// A limit as it is without any option.
+    /// A limit in percent as it is without any option.
     #[cfg(test)]
     pub(super) fn read_defaults(level: f64, hysteresis: f64) -> Self {
-        Self { level, hysteresis, warn: None, warn_alerts: false }
+        let level = Some(level);
+        Self { scale: &PERCENT, level, hysteresis, warn: None, warn_alerts: false }
     }
 
-    /// Judges a level and says it in one sentence that begins with `what`, as in `/ is 7.4% full`.
-    pub(super) fn judge(self, what: &str, percent: f64, state: &str, before: &Before) -> Outcome {
-        let Self { level, hysteresis, warn, warn_alerts } = self;
-        let seen = format!("{what} is {percent:.1}% {state}");
-        let over = |warn: &f64| {
-            hysteresis::over(percent, *warn, hysteresis, before.warned || before.failing)
-        };
-        let outcome = if !hysteresis::over(percent, level, hysteresis, before.failing) {
-            match warn.filter(over) {
-                Some(warn) => {
-                    let text = format!("{seen}, over the warning at {warn}% (limit {level}%)");
-                    let outcome =
-                        if warn_alerts { Outcome::fail(text) } else { Outcome::pass(text) };
-                    outcome.warning(true)
-                }
-                None => Outcome::pass(format!("{seen}, limit {level}%")),
+    /// Judges a level and says it in one sentence that begins with `what`, as in `/ is 7.4% full`. The `state` may be
+    /// empty, as in `the load is 0.42`.
+    pub(super) fn judge(self, what: &str, value: f64, state: &str, before: &Before) -> Outcome {
+        let Self { scale, level, hysteresis, warn, warn_alerts } = self;
+        let space = if state.is_empty() { "" } else { " " };
+        let seen = format!("{what} is {}{space}{state}", (scale.seen)(value));
+        let over = |limit: f64, since: bool| hysteresis::over(value, limit, hysteresis, since);
+        let limit = self.words();
+        let outcome = if let Some(level) = level.filter(|level| over(*level, before.failing)) {
+            if value > level {
+                Outcome::fail(format!("{seen}, over the limit of {}", (scale.chosen)(level)))
+            } else {
+                let well = (scale.chosen)(level - hysteresis);
+                Outcome::fail(format!("{seen}, well again below {well}{limit}"))
             }
-        } else if percent > level {
-            Outcome::fail(format!("{seen}, over the limit of {level}%"))
+        } else if let Some(warn) = warn.filter(|warn| over(*warn, before.warned || before.failing))
+        {
+            let warn = (scale.chosen)(warn);
+            let text = format!("{seen}, over the warning at {warn}{limit}");
+            let outcome = if warn_alerts { Outcome::fail(text) } else { Outcome::pass(text) };
+            outcome.warning(true)
         } else {
-            let well = level - hysteresis;
-            Outcome::fail(format!("{seen}, well again below {well}% (limit {level}%)"))
+            match level {
+                Some(level) => Outcome::pass(format!("{seen}, limit {}", (scale.chosen)(level))),
+                None => Outcome::pass(seen),
+            }
         };
-        outcome.level(padded(percent))
+        outcome.level((scale.level)(value))
     }
 
     /// How a line of the log ends.
     pub(super) fn target(self) -> String {
-        format!("Target: {}%", self.level)
+        format!("Target: {}", self.level.map_or("none".into(), self.scale.chosen))
+    }
+
+    /// The limit, behind another.
+    fn words(self) -> String {
+        self.level.map_or(String::new(), |level| format!(" (limit {})", (self.scale.chosen)(level)))
     }
 }
 
@@ -102,6 +152,7 @@ pub(super) fn amounts(used: u64, total: u64, free: u64, free_word: &str) -> Stri
 #[cfg(test)]
 mod tests {
     use fletchck_shared::{Severity, Verdict};
+    use serde_json::json;
 
     use super::*;
 
@@ -145,5 +196,55 @@ mod tests {
         }
         let failing = Before { failing: true, ..Before::default() };
         assert_eq!(told.judge("/", 87.9, "full", &failing).severity(), Severity::Warning);
+    }
+
+    const CELSIUS: Scale = Scale {
+        option: "temperature",
+        counts: "degrees Celsius",
+        range: (-50.0, 200.0),
+        seen: |value| format!("{value:.1} °C"),
+        chosen: |value| format!("{value} °C"),
+        level: |value| format!("{value:.1}°C"),
+    };
+    const KNOWN: &[Opt] = &[
+        Opt::number("temperature", "none", "degrees Celsius"),
+        Opt::number("hysteresis", "2", "degrees Celsius"),
+        WARN,
+        WARN_ALERTS,
+    ];
+
+    /// The limit that these options make without a level of their own, and the options that something is wrong with.
+    fn read(given: serde_json::Value) -> (Option<Limit>, Vec<String>) {
+        let given = given.as_object().expect("an object");
+        let make = |options: &mut Options<'_>| Some(Limit::read(options, &CELSIUS, None, 2.0));
+        let (limit, faults) = Options::read(given, KNOWN, make);
+        (limit, faults.into_iter().map(|fault| fault.option).collect())
+    }
+
+    #[test]
+    fn a_level_has_the_unit_of_its_check_and_may_have_no_limit() {
+        let before = Before::default();
+        let limit = read(json!({})).0.expect("a limit");
+        let outcome = limit.judge("the rack", -3.25, "", &before);
+        assert_eq!(outcome.text, "the rack is -3.2 °C");
+        assert_eq!((outcome.verdict, outcome.level.as_deref()), (Verdict::Pass, Some("-3.2°C")));
+        assert_eq!(limit.target(), "Target: none");
+        let limit = read(json!({"warn": 30})).0.expect("a limit");
+        let outcome = limit.judge("the rack", 31.0, "warm", &before);
+        assert_eq!(outcome.text, "the rack is 31.0 °C warm, over the warning at 30 °C");
+        assert_eq!(outcome.severity(), Severity::Warning);
+        let limit = read(json!({"warn": 30, "temperature": 40})).0.expect("a limit");
+        let outcome = limit.judge("the rack", 41.0, "warm", &before);
+        assert_eq!(outcome.text, "the rack is 41.0 °C warm, over the limit of 40 °C");
+        assert_eq!(limit.target(), "Target: 40 °C");
+    }
+
+    #[test]
+    fn a_level_below_zero_can_be_left_and_all_faults_are_told() {
+        assert_eq!(read(json!({"temperature": -18, "hysteresis": 2})).1, Vec::<String>::new());
+        assert_eq!(read(json!({"temperature": -40, "hysteresis": 20})).1, ["hysteresis"]);
+        let wrong = json!({"temperature": 201, "hysteresis": -1, "warn": -51, "warnAlerts": 1});
+        assert_eq!(read(wrong).1, ["temperature", "hysteresis", "warn", "warnAlerts"]);
+        assert_eq!(read(json!({"temperature": 30, "warn": 30})).1, ["warn"]);
     }
 }

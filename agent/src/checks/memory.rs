@@ -8,7 +8,7 @@ use sysinfo::{MemoryRefreshKind, System};
 
 use super::{
     Answers, Before, Kind, Look, Opt, Options, Plan, Probe,
-    limit::{Limit, WARN, WARN_ALERTS, amounts, padded},
+    limit::{Limit, PERCENT, WARN, WARN_ALERTS, amounts, padded},
 };
 
 /// The entry of `memory` in the table.
@@ -50,7 +50,7 @@ struct Amounts {
 }
 
 fn build(options: &mut Options<'_>) -> Option<Plan> {
-    Some(Plan::Probe(Arc::new(Memory { limit: Limit::read(options, 85.0, 5.0) })))
+    Some(Plan::Probe(Arc::new(Memory { limit: Limit::read(options, &PERCENT, 85.0, 5.0) })))
 }
 
 #[async_trait]
