@@ -128,6 +128,7 @@ fn examples_make_a_site_without_a_fault() {
             "memory" => "ram",
             "cpu" => "load",
             "disk" => "root",
+            "load" => "load average",
             other => other,
         };
         examples.insert(name.into(), example);

@@ -1,4 +1,4 @@
-//! What disk, memory and cpu read, against the original and psutil on the same machine.
+//! What disk, memory, cpu, load and swap read, against the original and psutil on the same machine.
 
 use std::path::Path;
 
@@ -72,6 +72,32 @@ async fn cpu_is_measured_as_psutil_does() -> Result<()> {
         }
     }
     anyhow::bail!("never nearer than {apart} percent")
+}
+
+/// A machine that is measured twice within a second: the averages move a little in between.
+#[tokio::test]
+async fn load_and_swap_are_what_psutil_counts() -> Result<()> {
+    let script = "import psutil,json\n\
+                  print(json.dumps([psutil.getloadavg(), psutil.cpu_count(), psutil.swap_memory().percent]))";
+    let output = std::process::Command::new(fletchck_tests::original::python())
+        .args(["-c", script])
+        .output()?;
+    let theirs: Value = serde_json::from_slice(&output.stdout).context("what Python says")?;
+    let cores = theirs[1].as_f64().context("cores")?;
+    for (nth, minutes) in [1, 5, 15].into_iter().enumerate() {
+        let average = theirs[0][nth].as_f64().context("an average")?;
+        for (per_core, expected) in [(true, average / cores), (false, average)] {
+            let options = json!({"minutes": minutes, "perCore": per_core, "level": 100_000});
+            let ours = look::ours("load", &options).await?;
+            let level: f64 = ours.level.as_deref().context("a level")?.parse()?;
+            let near = 0.3 + 0.05 * expected;
+            ensure!((level - expected).abs() <= near, "{minutes}: {ours:?}, psutil {theirs}");
+        }
+    }
+    let ours = look::ours("swap", &json!({"level": 100})).await?;
+    let swap = theirs[2].as_f64().context("a percentage")?;
+    ensure!((percent(ours.level.as_deref())? - swap).abs() <= 1.0, "{ours:?}, psutil {theirs}");
+    Ok(())
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ pub mod disk;
 pub mod https;
 pub mod imap;
 mod limit;
+pub mod load;
 mod mail;
 pub mod memory;
 mod net;
@@ -18,6 +19,7 @@ pub mod remote;
 pub mod sequence;
 pub mod smtp;
 pub mod submit;
+pub mod swap;
 pub mod tcp;
 #[cfg(test)]
 mod testing;
@@ -45,11 +47,13 @@ pub const KINDS: &[Kind] = &[
     disk::KIND,
     https::KIND,
     imap::KIND,
+    load::KIND,
     memory::KIND,
     remote::KIND,
     sequence::KIND,
     smtp::KIND,
     submit::KIND,
+    swap::KIND,
     tcp::KIND,
     ups::KIND,
     upstest::KIND,
