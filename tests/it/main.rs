@@ -6,6 +6,7 @@ mod cert;
 mod certificates;
 mod crash;
 mod elsewhere;
+mod exec;
 mod fleet;
 mod https;
 mod interop;

@@ -5,6 +5,7 @@ pub mod cert;
 pub mod certfile;
 pub mod cpu;
 pub mod disk;
+pub mod exec;
 pub mod https;
 pub mod imap;
 mod limit;
@@ -45,6 +46,7 @@ pub const KINDS: &[Kind] = &[
     certfile::KIND,
     cpu::KIND,
     disk::KIND,
+    exec::KIND,
     https::KIND,
     imap::KIND,
     load::KIND,

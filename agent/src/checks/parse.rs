@@ -1,6 +1,6 @@
 //! The parsers of what targets answer, where fuzzing can reach them. None of them panics, whatever it is given.
 
-use super::{certfile, mail};
+use super::{certfile, exec, mail};
 
 /// A file with certificates in PEM.
 pub fn certificates(bytes: &[u8]) {
@@ -10,6 +10,11 @@ pub fn certificates(bytes: &[u8]) {
 /// Lines of an IMAP server.
 pub fn imap_responses(bytes: &[u8]) {
     _ = String::from_utf8_lossy(bytes).lines().filter_map(mail::Response::read).count();
+}
+
+/// The output of a plugin of Nagios.
+pub fn plugin_output(bytes: &[u8]) {
+    drop(exec::Said::read(bytes));
 }
 
 /// Lines of an SMTP server, as one reply.

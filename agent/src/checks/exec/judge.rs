@@ -1,0 +1,122 @@
+//! What the end of a command means, in plain words.
+
+use std::{io, path::Path};
+
+use fletchck_shared::Outcome;
+use rustix::process::Signal;
+
+use super::{
+    Exec, Said,
+    number::Number,
+    run::{End, Ran, RunError},
+};
+
+impl Exec {
+    /// What a command that ran has found.
+    pub(super) fn judge(&self, ran: &Ran) -> Outcome {
+        let said = Said::read(&ran.output);
+        let errors = Said::read(&ran.errors);
+        let spoke = [&said.sentence, &errors.sentence].into_iter().find(|text| !text.is_empty());
+        let name = self.name();
+        let sentence = |code: i32| match spoke {
+            Some(text) => text.clone(),
+            None => format!("`{name}` ended with {code} and said nothing"),
+        };
+        let ended = |how: String| match spoke {
+            Some(text) => format!("`{name}` {how}; it said `{text}`"),
+            None => format!("`{name}` {how}"),
+        };
+        let outcome = match ran.end {
+            End::Code(0) => Outcome::pass(sentence(0)),
+            End::Code(1) if self.alerts => Outcome::fail(sentence(1)).warning(true),
+            End::Code(1) => Outcome::pass(sentence(1)).warning(true),
+            End::Code(2) => Outcome::fail(sentence(2)),
+            End::Code(3) => Outcome::fail(match spoke {
+                Some(text) => format!("{text} (unknown: `{name}` could not tell)"),
+                None => format!("`{name}` could not tell (unknown), and said nothing"),
+            }),
+            End::Code(126) => Outcome::fail(ended(
+                "ended with 126, as a shell does for a command that is not executable".into(),
+            )),
+            End::Code(127) => Outcome::fail(ended(
+                "ended with 127, as a shell does for a command that is not found".into(),
+            )),
+            End::Code(code) => Outcome::fail(ended(format!(
+                "ended with {code}, expected 0 (pass), 1 (warning), 2 (failure) or 3 (unknown)"
+            ))),
+            End::Signal(number) => Outcome::fail(ended(format!("was ended by {}", signal(number)))),
+            End::Late => Outcome::fail(ended(format!(
+                "did not end within {} s and was killed",
+                self.timeout.as_secs_f64()
+            ))),
+        };
+        let level = said.numbers.iter().find_map(Number::level);
+        let text = outcome.text.clone();
+        let numbers = said.numbers.iter().map(Number::to_string);
+        // What a command complains of is of interest where it has not said all by itself.
+        let complaints = (errors.sentence != text && !errors.sentence.is_empty())
+            .then_some(errors.sentence)
+            .into_iter()
+            .chain(errors.more);
+        let mut outcome =
+            outcome.log([text].into_iter().chain(said.more).chain(numbers).chain(complaints));
+        outcome.level = level;
+        outcome
+    }
+
+    /// Why a command could not be run.
+    pub(super) fn refused(&self, error: &RunError) -> String {
+        let program = &self.program;
+        let error = match error {
+            RunError::Aside(error) => return format!("`{program}` {error}"),
+            RunError::System(error) => error,
+        };
+        if let Some(directory) = self.directory.as_deref().filter(|directory| !directory.is_dir()) {
+            let directory = directory.display();
+            return format!(
+                "`{program}` was not run: there is no directory `{directory}` that this user may see"
+            );
+        }
+        let is_path = program.starts_with('/');
+        match error.kind() {
+            io::ErrorKind::NotFound if is_path && Path::new(program).exists() => format!(
+                "`{program}` was not run: the program that its first line names (`#!`), or its loader, does not exist"
+            ),
+            io::ErrorKind::NotFound if is_path => {
+                format!("`{program}` does not exist: which package has it?")
+            }
+            io::ErrorKind::NotFound => {
+                format!("`{program}` is in no directory of PATH: give its whole path")
+            }
+            io::ErrorKind::PermissionDenied => format!(
+                "`{program}` was not run: this user may not execute it (`chmod +x`, or is it a directory?)"
+            ),
+            io::ErrorKind::ArgumentListTooLong => {
+                format!("`{program}` was not run: its arguments are too long")
+            }
+            _ if error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => format!(
+                "`{program}` was not run: it is no program; a script needs a first line such as `#!/bin/sh`"
+            ),
+            _ => format!("`{program}` was not run: {error}"),
+        }
+    }
+
+    /// The program without its folder.
+    fn name(&self) -> &str {
+        self.program.rsplit('/').next().unwrap_or(&self.program)
+    }
+}
+
+/// A signal with its name, where it has one.
+fn signal(number: i32) -> String {
+    match Signal::from_named_raw(number) {
+        Some(signal) => {
+            let name = format!("{signal:?}");
+            format!(
+                "SIG{} (signal {number})",
+                name.trim_matches('"').trim_start_matches("Signal::")
+            )
+        }
+        None => format!("signal {number}"),
+    }
+}
