@@ -294,6 +294,22 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// Words, if there is such a list; a number is one as it is written, and one alone is a list.
+    pub fn words(&mut self, name: &'static str) -> Option<Vec<String>> {
+        let right = "a list of words or numbers, as in [200, \"300-399\"]";
+        let value = self.value(name)?;
+        let items = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        let mut words = Vec::with_capacity(items.len());
+        for item in items {
+            match item {
+                Value::String(text) => words.push(text.clone()),
+                Value::Number(number) => words.push(number.to_string()),
+                other => self.wrong_type(name, other, right),
+            }
+        }
+        Some(words)
+    }
+
     /// Names with a text each, in the order of the file, if there is such a table.
     pub fn table(&mut self, name: &'static str) -> Option<Vec<(&'a str, &'a str)>> {
         let right = "names with a text each, as in {\"Accept\": \"text/html\"}";

@@ -17,3 +17,4 @@ mod readings;
 mod samples;
 mod servers;
 mod triggers;
+mod web;

@@ -22,13 +22,24 @@ const LOCATIONS: &str = r#"
     location = /loop { return 302 /loop; }
     location = /abort { return 444; }
     location = /method { return 200 "$request_method\n"; }
+    location = /empty { return 200 ""; }
+    location = /echo {
+        default_type application/json;
+        return 200 '{"method": "$request_method", "proto": "$server_protocol", "login": "$http_authorization",
+                     "key": "$http_x_api_key", "sent": "$content_length", "queue": 12}';
+    }
+    location = /private { auth_basic "members"; auth_basic_user_file users; try_files /index.html =404; }
+    location = /again { return 307 /echo; }
+    location = /other { return 303 /echo; }
 "#;
 
 /// A running nginx.
 #[derive(Debug)]
 pub struct Nginx {
     /// Plain HTTP: `/`, `/404`, `/500`, `/503`, `/redir`, `/loop` (redirects for ever), `/abort` (closes without an
-    /// answer), `/method` (answers with the method), `/slow` (1 MB in five seconds), `/hang` (never answers).
+    /// answer), `/method` (answers with the method), `/echo` (JSON of what was asked), `/again` and `/other` (redirect there, 307 and 303),
+    /// `/away` and `/upgrade` (redirect there by another name, and with TLS), `/downgrade` (without TLS), `/private` (for
+    /// `user` with `open sesame`), `/empty`, `/slow` (1 MB in five seconds), `/hang` (never answers).
     pub http: u16,
     /// The same over TLS with the `valid` certificate, HTTP/2 included. By server name it shows other certificates:
     /// `expired.test.example`, `expiring.`, `future.`, `wrong.`, `selfsigned.`, and the same below `localhost`, which
@@ -55,6 +66,7 @@ impl Nginx {
         fs::create_dir(&www)?;
         fs::write(www.join("index.html"), "hello\n")?;
         fs::write(www.join("big.bin"), vec![0; 1_000_000])?;
+        fs::write(dir.path().join("users"), "user:{PLAIN}open sesame\n")?;
         let ports = [http, https, mutual, silence.local_addr()?.port()];
         fs::write(dir.path().join("nginx.conf"), settings(dir.path(), pki, ports)?)?;
 
@@ -101,6 +113,9 @@ fn settings(dir: &Path, pki: &Pki, [http, https, mutual, silence]: [u16; 4]) -> 
         "ssl_protocols TLSv1.2 TLSv1.3;\n\
          server {{ listen 127.0.0.1:{http}; listen 127.0.0.1:{https} ssl http2 default_server; {}\n\
          {LOCATIONS}\
+         location = /away {{ return 302 http://localhost:{http}/echo; }}\n\
+         location = /upgrade {{ return 301 https://localhost:{https}/echo; }}\n\
+         location = /downgrade {{ return 302 http://localhost:{http}/echo; }}\n\
          location = /slow {{ limit_rate 200k; alias {dir}/www/big.bin; }}\n\
          location = /hang {{ proxy_pass http://127.0.0.1:{silence}; proxy_read_timeout 600s; }}\n}}",
         certificate(&pki.valid),

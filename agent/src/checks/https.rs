@@ -2,17 +2,27 @@
 
 mod answer;
 mod ask;
+mod expect;
+mod json;
+mod place;
+mod request;
+mod status;
+mod version;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use fletchck_shared::Outcome;
-use http::{Method, Uri};
+use tokio::time::Instant;
 
+use self::{expect::Expect, place::Place, request::Ask, version::Versions};
 use super::{
     Answers, Kind, Look, Opt, Options, Plan, Probe,
-    net::{self, GRACE, Reach, Steps, Talk, TalkError, Target, Tls, converse},
+    net::{self, GRACE, IdentityFiles, Offer, Reach, Steps, Talk, TalkError, Tls, converse},
 };
+
+/// Most redirects that are followed.
+const REDIRECTS: f64 = 20.0;
 
 /// The entry of `https` in the table.
 pub const KIND: Kind = Kind {
@@ -29,39 +39,70 @@ pub const KIND: Kind = Kind {
         net::SERVER_NAME,
         net::DAYS,
         net::WARN_DAYS,
-        Opt::text("reqType", "HEAD", "method of the request"),
+        Opt::text(
+            "reqType",
+            "HEAD, or GET to see a body, or POST to send one",
+            "method of the request",
+        ),
         Opt::text("reqPath", "/", "path of the request"),
+        request::REQ_BODY,
+        request::HEADERS,
+        request::USERNAME,
+        request::PASSWORD,
+        request::TOKEN,
+        net::CLIENT_CERT,
+        net::CLIENT_KEY,
+        version::HTTP,
+        Opt::number("redirects", "0", "redirects that are followed, at most"),
+        status::STATUS,
+        expect::EXPECT_HEADERS,
+        expect::CONTAINS,
+        expect::LACKS,
+        expect::MATCHES,
+        json::JSON_PATH,
+        json::JSON_IS,
+        expect::MAX_MS,
+        expect::WARN_MS,
     ],
     answers: Answers {
         proves: "The name leads to a server, the server completes a TLS handshake with a certificate that is good for a \
                  week or more, and answers a request.",
-        leaves_open: "Any status counts as an answer, 500 too, as in the original.",
+        leaves_open: "Without `status` any status counts as an answer, 500 too, as in the original; without `contains`, \
+                      `matches` or `jsonPath` the page may be empty or an error dressed up as one.",
         failure: "The sentence names the step that failed: no address, no connection, no TLS, a certificate that is not \
-                  good, or an answer that is none.",
-        matters: "`reqPath` for a page that says how the application is, `cafile` for a private authority.",
+                  good, an answer that is none, or one that is not what was expected, with what came instead.",
+        matters: "`status`, best `below 400`; `reqPath` for a page that says how the application is, and `jsonPath` for \
+                  what it says; `cafile` for a private authority.",
     },
-    example: r#"{"type": "https", "trigger": {"interval": {"minutes": 5}}, "retries": 2, "options": {"hostname": "www.example.org", "reqPath": "/health"}}"#,
+    example: r#"{"type": "https", "trigger": {"interval": {"minutes": 5}}, "retries": 2, "options": {"hostname": "www.example.org", "reqPath": "/health", "status": "below 400", "jsonPath": "$.status", "jsonIs": "ok"}}"#,
     build,
 };
 
 #[derive(Debug)]
 struct Https {
-    reach: Reach,
-    /// What is demanded of the certificate, or `None` for plain HTTP.
-    tls: Option<Tls>,
-    method: Method,
-    path: Uri,
+    place: Place,
+    ask: Ask,
+    /// What is demanded of a certificate wherever a redirect leads.
+    demands: Tls,
+    versions: Versions,
+    redirects: usize,
+    expect: Expect,
 }
 
 fn build(options: &mut Options<'_>) -> Option<Plan> {
-    let (target, port) = host_and_port(options);
-    let on = options.flag("tls", true);
-    let usual = if on { 443 } else { 80 };
-    let reach = Reach::of(options, target, port.unwrap_or(usual), 10);
-    let tls = Tls::read(options);
-    let method = method(options);
-    let path = path(options);
-    let https = Https { reach: reach?, tls: on.then_some(tls), method: method?, path: path? };
+    let (place, mut demands) = Place::read(options);
+    let versions = Versions::read(options);
+    let identity = IdentityFiles::read(options);
+    let expect = Expect::read(options);
+    let redirects = options.number("redirects", 0.0..=REDIRECTS, "redirects").unwrap_or(0.0);
+    let ask = Ask::read(options, expect.wants_body());
+    let mut place = place?;
+    if identity.is_some() || !versions.protocols().is_empty() {
+        demands = demands.offering(Offer::new(versions.protocols(), identity));
+        place.tls = place.tls.is_some().then(|| demands.clone());
+    }
+    let redirects = redirects as usize;
+    let https = Https { place, ask: ask?, demands, versions, redirects, expect };
     Some(Plan::Probe(Arc::new(https)))
 }
 
@@ -72,18 +113,18 @@ impl Probe for Https {
     }
 
     fn limit(&self) -> Duration {
-        self.reach.timeout + GRACE
+        self.place.reach.timeout + GRACE
     }
 }
 
 #[async_trait]
 impl Talk for Https {
     fn reach(&self) -> &Reach {
-        &self.reach
+        &self.place.reach
     }
 
     fn service(&self) -> String {
-        self.url()
+        self.place.url()
     }
 
     fn waited(&self, _: &str) -> String {
@@ -91,54 +132,32 @@ impl Talk for Https {
     }
 
     async fn talk(&self, look: &Look<'_>, steps: &mut Steps) -> Result<Outcome, TalkError> {
-        let answer = self.ask(look, steps).await?;
-        Ok(answer.outcome(self, look))
+        let began = Instant::now();
+        self.ask.hide(steps);
+        let (mut place, mut ask) = (Cow::Borrowed(&self.place), Cow::Borrowed(&self.ask));
+        let mut asked = format!("{} {}", ask.method, place.url());
+        for followed in 0.. {
+            let answer = self.ask(&place, &ask, look, steps).await?;
+            let Some(location) = answer.leads().filter(|_| self.redirects > 0) else {
+                let judged = self.expect.judge(&answer, began.elapsed());
+                return Ok(answer.outcome(&asked, judged, &place, look));
+            };
+            if followed == self.redirects {
+                break;
+            }
+            let next = place.redirected(location, &self.demands).map_err(TalkError::Wrong)?;
+            let stays = next.same_origin(&self.place);
+            ask = Cow::Owned(ask.redirected(answer.status, stays).map_err(TalkError::Wrong)?);
+            asked =
+                format!("{} {} led to {}, which", self.ask.method, self.place.url(), next.url());
+            place = Cow::Owned(next);
+        }
+        let place = place.url();
+        Err(TalkError::Wrong(format!(
+            "it redirects more than {} times, to {place}",
+            self.redirects
+        )))
     }
-}
-
-impl Https {
-    /// What the Host field says: the port only where it is not the usual one.
-    fn authority(&self) -> String {
-        let usual = if self.tls.is_some() { 443 } else { 80 };
-        self.reach.target.authority(Some(self.reach.port).filter(|port| *port != usual))
-    }
-
-    fn url(&self) -> String {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}{}", self.authority(), self.path)
-    }
-}
-
-/// The host and the port. Without the option `port`, the port may follow the host, as the original takes it.
-fn host_and_port(options: &mut Options<'_>) -> (Option<Target>, Option<u16>) {
-    let port = options.port("port");
-    if !options.given("port")
-        && let Some(text) = options.peek_text("hostname")
-        && let Some((host, port)) = text.split_once(':')
-        && let (Ok(target), Ok(port @ 1..)) = (Target::parse(host), port.parse())
-    {
-        return (Some(target), Some(port));
-    }
-    (Target::read(options, "hostname"), port)
-}
-
-fn method(options: &mut Options<'_>) -> Option<Method> {
-    let text = options.text("reqType").unwrap_or("HEAD");
-    let method = Method::from_bytes(text.as_bytes()).ok().filter(|_| text.len() <= 64);
-    if method.is_none() {
-        options.fault("reqType", "it is no method", "one word, as in HEAD or GET");
-    }
-    method
-}
-
-fn path(options: &mut Options<'_>) -> Option<Uri> {
-    let text = options.text("reqPath").filter(|text| !text.is_empty()).unwrap_or("/");
-    let path = (text.starts_with('/') || text == "*").then(|| text.parse().ok()).flatten();
-    if path.is_none() {
-        let right = "a path that begins with `/`, other characters as in %20";
-        options.fault("reqPath", "it is no path", right);
-    }
-    path
 }
 
 #[cfg(test)]

@@ -80,6 +80,7 @@ pub fn make(path: &Path, wanted: Wanted) -> Result<Made> {
     if hub {
         certificate::make(folder).context("making the certificate")?;
     }
+    let page_port = wanted.port.unwrap_or(PAGE_PORT);
     let mut pages = None;
     let mut site = Map::new();
     site.insert("base".into(), folder.to_string_lossy().into());
@@ -99,7 +100,11 @@ pub fn make(path: &Path, wanted: Wanted) -> Result<Made> {
         site.insert("fleet".into(), json!({ "actions": ["log"] }));
     }
     site.insert("actions".into(), json!({ "log": { "type": "log" } }));
-    site.insert("checks".into(), first_checks());
+    let mut checks = first_checks();
+    if pages.is_some() {
+        checks["page"] = own_page(folder, page_port);
+    }
+    site.insert("checks".into(), checks);
     create(&path, &site)?;
     Ok(Made { path, pages })
 }
@@ -120,6 +125,25 @@ pub(super) fn first_checks() -> Value {
             "options": { "checks": ["ram", "load", "root"] },
             "actions": ["log"],
         },
+    })
+}
+
+/// The site's own page, its certificate included, which nobody else may be looking at.
+fn own_page(folder: &Path, port: u16) -> Value {
+    json!({
+        "type": "https",
+        "trigger": { "interval": { "minutes": 5 } },
+        "threshold": 2,
+        "failAction": true,
+        "passAction": true,
+        "options": {
+            "hostname": "localhost",
+            "port": port,
+            "reqPath": "/healthz",
+            "cafile": folder.join(certificate::CA_CERT),
+            "status": "below 400",
+        },
+        "actions": ["log"],
     })
 }
 
@@ -167,7 +191,8 @@ mod tests {
                 let made = make(&path, Wanted { profile, webui, ..WANTED }).expect("made");
                 let loaded = load(&path).expect("a configuration");
                 assert_eq!(loaded.faults, [], "{profile:?}");
-                assert_eq!(loaded.site.checks.len(), 4);
+                let page = webui && profile != Profile::Agent;
+                assert_eq!(loaded.site.checks.len(), if page { 5 } else { 4 });
                 assert_eq!(made.pages.is_some(), webui && profile != Profile::Agent);
                 assert_eq!(loaded.site.fleet.hub, profile != Profile::Agent);
             }

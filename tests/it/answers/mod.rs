@@ -65,6 +65,13 @@ const CASES: &[Case] = &[
     },
     Case { kind: "https", options: || json!({}), tls: Tls::Whole, manner: HTTP, content: false },
     Case {
+        kind: "https",
+        options: || json!({"contains": "x", "redirects": 2}),
+        tls: Tls::Whole,
+        manner: HTTP,
+        content: false,
+    },
+    Case {
         kind: "imap",
         options: || json!({"starttls": true}),
         tls: Tls::None,

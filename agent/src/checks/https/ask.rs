@@ -1,77 +1,129 @@
-//! One request, and what can go wrong with it.
+//! One request, its answer, and what can go wrong with them.
 
-use std::{error::Error as _, io, pin::pin};
+use std::{error::Error as _, future::Future, io, pin::pin};
 
-use bytes::Bytes;
-use http::{Request, header};
-use http_body_util::Empty;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::{Response, Version};
+use http_body_util::BodyExt as _;
+use hyper::{
+    body::Incoming,
+    client::conn::{http1, http2},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::{AlertDescription, Error as RustlsError};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Https, answer::Answer};
+use super::{Https, answer::Answer, expect::BODY_BYTES, place::Place, request::Ask};
 use crate::checks::{
     Look,
     net::{Certificate, NetError, Steps, TalkError, io_words},
 };
 
-/// Most bytes that are read of an answer's head. Its body is not read at all.
+/// Most bytes that are read of an answer's head.
 const HEAD_BYTES: usize = 64 * 1024;
+
+/// Most that the other side may send ahead of what is read, in HTTP/2.
+const WINDOW: u32 = 64 * 1024;
 
 impl Https {
     /// Resolves, connects, speaks TLS if it must, and asks. The steps are the caller's, so that they outlive this call,
     /// however it ends.
     pub(super) async fn ask(
         &self,
+        place: &Place,
+        ask: &Ask,
         look: &Look<'_>,
         steps: &mut Steps,
     ) -> Result<Answer, TalkError> {
-        let stream = self.reach.connect(steps).await?;
-        let Some(tls) = &self.tls else {
-            steps.begin("answer");
-            return self.request(stream, None, steps).await;
+        let stream = place.reach.connect(steps).await?;
+        let Some(tls) = &place.tls else {
+            let version = self.versions.without_tls();
+            return self.exchange(stream, version, None, place, ask, steps).await;
         };
-        let (stream, certificate) =
-            tls.handshake(stream, &self.reach.target, look, steps).await.map_err(NetError::from)?;
-        steps.begin("answer");
-        self.request(stream, Some(certificate), steps).await
+        let (stream, certificate) = tls
+            .handshake(stream, &place.reach.target, look, steps)
+            .await
+            .map_err(NetError::from)?;
+        let version = self.versions.agreed(stream.get_ref().1.alpn_protocol());
+        let version = version.map_err(TalkError::Wrong)?;
+        self.exchange(stream, version, Some(certificate), place, ask, steps).await
     }
 
-    async fn request(
+    async fn exchange(
         &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        version: Version,
         certificate: Option<Certificate>,
+        place: &Place,
+        ask: &Ask,
         steps: &mut Steps,
     ) -> Result<Answer, TalkError> {
-        steps.sent(&format!("{} {} HTTP/1.1", self.method, self.path));
-        let (mut sender, connection) = http1::Builder::new()
-            .title_case_headers(true)
-            .max_buf_size(HEAD_BYTES)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| wrong(&error))?;
-        let request = Request::builder()
-            .method(self.method.clone())
-            .uri(self.path.clone())
-            .header(header::HOST, self.authority())
-            .header(header::USER_AGENT, concat!("fletchck/", env!("CARGO_PKG_VERSION")))
-            .header(header::ACCEPT, "*/*")
-            .header(header::ACCEPT_ENCODING, "identity")
-            .header(header::CONNECTION, "close")
-            .body(Empty::<Bytes>::new())
-            .expect("method, path and host were found good when they were read");
-        let mut answer = pin!(sender.send_request(request));
-        let response = tokio::select! {
-            response = &mut answer => response,
-            // What ended the connection reaches the request too.
-            _ = connection => answer.await,
+        steps.begin("answer");
+        let request = ask
+            .request(place, version, steps)
+            .map_err(|error| TalkError::Wrong(format!("it cannot be asked so: {error}")))?;
+        let stream = TokioIo::new(stream);
+        let mut answer = if version == Version::HTTP_2 {
+            let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
+                .initial_stream_window_size(WINDOW)
+                .initial_connection_window_size(WINDOW)
+                .max_header_list_size(HEAD_BYTES as u32)
+                .handshake(stream)
+                .await
+                .map_err(|error| wrong(&error))?;
+            let sent = async move { self.receive(sender.send_request(request), steps).await };
+            beside(connection, sent).await?
+        } else {
+            let (mut sender, connection) = http1::Builder::new()
+                .title_case_headers(true)
+                .max_buf_size(HEAD_BYTES)
+                .handshake(stream)
+                .await
+                .map_err(|error| wrong(&error))?;
+            let sent = async move { self.receive(sender.send_request(request), steps).await };
+            beside(connection, sent).await?
         };
-        let response = response.map_err(|error| wrong(&error))?;
+        answer.certificate = certificate;
+        Ok(answer)
+    }
+
+    /// Reads the head of the answer, and as much of its body as somebody wants to look at.
+    async fn receive(
+        &self,
+        response: impl Future<Output = hyper::Result<Response<Incoming>>>,
+        steps: &mut Steps,
+    ) -> Result<Answer, TalkError> {
+        let response = response.await.map_err(|error| wrong(&error))?;
         steps.got(&format!("{:?} {}", response.version(), response.status()));
         for (name, value) in response.headers() {
             steps.got(&format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
         }
-        Ok(Answer::new(response.into_parts().0, certificate))
+        let (head, mut body) = response.into_parts();
+        let mut answer = Answer::new(head);
+        if !self.expect.wants_body() || (self.redirects > 0 && answer.leads().is_some()) {
+            return Ok(answer);
+        }
+        steps.begin("body");
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| wrong(&error))?;
+            let Ok(data) = frame.into_data() else { continue };
+            let room = BODY_BYTES - answer.body.len();
+            answer.body.extend_from_slice(&data[..data.len().min(room)]);
+            if data.len() > room {
+                answer.cut = true;
+                break;
+            }
+        }
+        steps.note(format!("* {} bytes of body", answer.body.len()));
+        Ok(answer)
+    }
+}
+
+/// Does this while the connection under it lives. What ended the connection reaches it too.
+async fn beside<T>(connection: impl Future, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    tokio::select! {
+        done = &mut work => done,
+        _ = connection => work.await,
     }
 }
 
@@ -89,8 +141,24 @@ fn http_words(error: &hyper::Error) -> String {
     } else if error.is_incomplete_message() {
         "it closed the connection before its answer was complete".into()
     } else if let Some(error) = source {
-        format!("{} before its answer was complete", io_words(error))
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<RustlsError>()) {
+            Some(RustlsError::AlertReceived(AlertDescription::CertificateRequired)) => {
+                "it asks for a client certificate: give `clientCert`".into()
+            }
+            Some(RustlsError::AlertReceived(alert)) => {
+                format!("it ended the TLS connection ({alert:?})")
+            }
+            _ => format!("{} before its answer was complete", io_words(error)),
+        }
     } else {
-        format!("no answer: {error}")
+        format!("no answer: {}", causes(error))
+    }
+}
+
+/// An error with what lies behind it.
+fn causes(error: &hyper::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
     }
 }

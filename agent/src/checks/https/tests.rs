@@ -384,6 +384,20 @@ fn options_are_judged() {
         (json!({"hostname": "a", "reqPath": "b"}), "reqPath"),
         (json!({"hostname": "https://a/"}), "hostname"),
         (json!({"hostname": "a", "selfSigned": true}), "selfSigned"),
+        (json!({"hostname": "a", "status": "ok"}), "status"),
+        (json!({"hostname": "a", "reqType": "HEAD", "contains": "x"}), "reqType"),
+        (json!({"hostname": "a", "matches": "(?=x)"}), "matches"),
+        (json!({"hostname": "a", "jsonPath": "state"}), "jsonPath"),
+        (json!({"hostname": "a", "jsonIs": "up"}), "jsonPath"),
+        (json!({"hostname": "a", "headers": {"Content-Length": "5"}}), "headers"),
+        (json!({"hostname": "a", "headers": {"A b": "5"}}), "headers"),
+        (json!({"hostname": "a", "username": "u"}), "password"),
+        (json!({"hostname": "a", "token": "t", "username": "u", "password": "p"}), "token"),
+        (json!({"hostname": "a", "token": "t", "tls": false}), "tls"),
+        (json!({"hostname": "a", "clientKey": "/key"}), "clientCert"),
+        (json!({"hostname": "a", "http": "3"}), "http"),
+        (json!({"hostname": "a", "redirects": 100}), "redirects"),
+        (json!({"hostname": "a", "maxMs": 100, "warnMs": 200}), "warnMs"),
     ] {
         assert_eq!(faults("https", options.clone()), [wrong], "{options}");
     }

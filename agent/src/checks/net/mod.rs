@@ -22,7 +22,9 @@ pub(super) use reach::{HOSTNAME, IP_VERSION, Reach, timeout};
 pub(super) use steps::Steps;
 pub(super) use talk::{GRACE, Talk, TalkError, broken_off, converse, failed};
 pub(super) use target::Target;
-pub(super) use tls::{CAFILE, Encrypted, SELFSIGNED, SERVER_NAME, Tls};
+pub(super) use tls::{
+    CAFILE, CLIENT_CERT, CLIENT_KEY, Encrypted, IdentityFiles, Offer, SELFSIGNED, SERVER_NAME, Tls,
+};
 
 /// Why a network service could not be spoken to.
 #[derive(Debug, thiserror::Error)]

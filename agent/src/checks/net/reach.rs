@@ -79,6 +79,11 @@ impl Reach {
         Some(Self { target: target?, port, timeout, family })
     }
 
+    /// The same to another host.
+    pub(crate) fn to(&self, target: Target, port: u16) -> Self {
+        Self { target, port, ..self.clone() }
+    }
+
     /// The host and the port, as a sentence names them.
     pub(crate) fn place(&self) -> String {
         self.target.authority(Some(self.port))

@@ -5,14 +5,15 @@
 
 mod demand;
 mod error;
+mod offer;
 mod trust;
 mod verifier;
 
 use std::sync::{Arc, LazyLock};
 
 use rustls::{
-    ClientConfig,
-    client::Resumption,
+    ClientConfig, ConfigBuilder,
+    client::{Resumption, WantsClientCert},
     crypto::{CryptoProvider, ring},
 };
 use tokio::net::TcpStream;
@@ -24,6 +25,7 @@ use verifier::Verifier;
 
 pub(crate) use demand::{CAFILE, SELFSIGNED, SERVER_NAME, Tls};
 pub(crate) use error::TlsError;
+pub(crate) use offer::{CLIENT_CERT, CLIENT_KEY, IdentityFiles, Offer};
 use trust::{Roots, Trust};
 
 /// A stream that TLS protects.
@@ -31,8 +33,10 @@ pub(crate) type Encrypted = TlsStream<TcpStream>;
 
 static PROVIDER: LazyLock<Arc<CryptoProvider>> =
     LazyLock::new(|| Arc::new(ring::default_provider()));
-static STRICT: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| client(Verifier::Strict));
-static LENIENT: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| client(Verifier::Lenient));
+static STRICT: LazyLock<Arc<ClientConfig>> =
+    LazyLock::new(|| finish(client(Verifier::Strict).with_no_client_auth()));
+static LENIENT: LazyLock<Arc<ClientConfig>> =
+    LazyLock::new(|| finish(client(Verifier::Lenient).with_no_client_auth()));
 
 /// A server that has spoken TLS, and what it showed. Nothing of it is judged.
 #[derive(Debug)]
@@ -76,10 +80,13 @@ impl Tls {
     ) -> Result<Shown, TlsError> {
         steps.begin("tls");
         let roots = self.trust.roots().await?;
-        let shared = if roots.is_some() { &*STRICT } else { &*LENIENT };
-        let config = self.config.as_ref().unwrap_or(shared);
+        let verifier = if roots.is_some() { Verifier::Strict } else { Verifier::Lenient };
+        let config = match &self.offer {
+            Some(offer) => offer.config(verifier).await?,
+            None => Arc::clone(verifier.shared()),
+        };
         let name = self.name.as_ref().unwrap_or(target).server_name();
-        let connector = TlsConnector::from(Arc::clone(config));
+        let connector = TlsConnector::from(config);
         let stream = connector.connect(name, stream).await.map_err(|e| TlsError::handshake(&e))?;
         let session = stream.get_ref().1;
         let chain = session.peer_certificates().unwrap_or_default();
@@ -121,13 +128,25 @@ impl Tls {
     }
 }
 
-fn client(verifier: Verifier) -> Arc<ClientConfig> {
-    let mut config = ClientConfig::builder_with_provider(Arc::clone(&PROVIDER))
+impl Verifier {
+    /// The configuration that all checks share which offer nothing of their own.
+    fn shared(self) -> &'static Arc<ClientConfig> {
+        match self {
+            Self::Strict => &STRICT,
+            Self::Lenient => &LENIENT,
+        }
+    }
+}
+
+fn client(verifier: Verifier) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    ClientConfig::builder_with_provider(Arc::clone(&PROVIDER))
         .with_safe_default_protocol_versions()
         .expect("ring speaks the default versions of TLS")
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+}
+
+fn finish(mut config: ClientConfig) -> Arc<ClientConfig> {
     // A resumed session shows the certificate of the first one, and so would hide that it was changed.
     config.resumption = Resumption::disabled();
     Arc::new(config)

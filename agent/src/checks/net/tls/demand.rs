@@ -2,9 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use rustls::ClientConfig;
-
-use super::{Certificate, Trust};
+use super::{Certificate, Offer, Trust};
 use crate::checks::{
     Look, Opt, Options,
     net::{Days, Target},
@@ -37,7 +35,7 @@ pub(crate) struct Tls {
     /// Who is asked for, where it is not the host.
     pub(super) name: Option<Target>,
     /// What the handshake offers, where it is more than the version of TLS.
-    pub(super) config: Option<Arc<ClientConfig>>,
+    pub(super) offer: Option<Arc<Offer>>,
 }
 
 impl Tls {
@@ -59,8 +57,20 @@ impl Tls {
             },
             days,
             name,
-            config: None,
+            offer: None,
         }
+    }
+
+    /// Offers more in the handshake than the version of TLS.
+    pub(crate) fn offering(mut self, offer: Offer) -> Self {
+        self.offer = Some(Arc::new(offer));
+        self
+    }
+
+    /// The same for another host: it shows its own name, and is shown nothing that is the first one's.
+    pub(crate) fn elsewhere(&self) -> Self {
+        let offer = self.offer.as_ref().map(|offer| Arc::new(offer.anonymous()));
+        Self { name: None, offer, ..self.clone() }
     }
 
     /// Whether any certificate is taken, so that anybody may be at the other end.

@@ -20,6 +20,9 @@ pub(crate) enum TlsError {
     /// What this machine trusts could not be read.
     #[error("no certificate can be verified: {0}")]
     Roots(String),
+    /// The client certificate that the server is to be shown cannot be used.
+    #[error("the client certificate cannot be used: {0}")]
+    Identity(String),
     /// There was nothing to judge.
     #[error("the server showed no certificate")]
     NoCertificate,
@@ -54,6 +57,10 @@ impl TlsError {
                 .into(),
             Some(Error::AlertReceived(AlertDescription::UnrecognisedName)) => {
                 "the server does not serve this name".into()
+            }
+            Some(Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => {
+                "the server does not speak the protocol that was asked for over TLS (HTTP/2?)"
+                    .into()
             }
             Some(Error::AlertReceived(alert)) => format!("the server refused it ({alert:?})"),
             Some(Error::PeerIncompatible(wrong)) => {

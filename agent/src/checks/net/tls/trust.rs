@@ -30,7 +30,7 @@ static FILES: LazyLock<Mutex<Kept>> = LazyLock::new(Mutex::default);
 type Kept = HashMap<PathBuf, (Version, Arc<Roots>)>;
 
 /// Tells two contents of one file apart: device, number, size and change of it.
-type Version = (u64, u64, u64, i64, i64);
+pub(super) type Version = (u64, u64, u64, i64, i64);
 
 /// Which certificates are trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,7 +149,8 @@ impl Roots {
     }
 }
 
-fn version(path: &Path) -> io::Result<Version> {
+/// Which content a file has.
+pub(super) fn version(path: &Path) -> io::Result<Version> {
     let about = fs::metadata(path)?;
     Ok((about.dev(), about.ino(), about.size(), about.mtime(), about.mtime_nsec()))
 }

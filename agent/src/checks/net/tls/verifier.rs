@@ -10,7 +10,7 @@ use rustls::{
 use super::PROVIDER;
 
 /// Takes every certificate, for it is judged after the handshake.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verifier {
     /// The server must own the key.
     Strict,
