@@ -15,7 +15,9 @@ pub mod memory;
 mod net;
 #[doc(hidden)]
 pub mod parse;
+pub mod path;
 mod python;
+mod quantity;
 pub mod remote;
 pub mod sequence;
 pub mod smtp;
@@ -51,6 +53,7 @@ pub const KINDS: &[Kind] = &[
     imap::KIND,
     load::KIND,
     memory::KIND,
+    path::KIND,
     remote::KIND,
     sequence::KIND,
     smtp::KIND,
