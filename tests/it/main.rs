@@ -16,5 +16,6 @@ mod migration;
 mod readings;
 mod samples;
 mod servers;
+mod temp;
 mod triggers;
 mod web;

@@ -80,6 +80,15 @@ impl Nginx {
         Ok(Self { http, https, mutual, process, dir, _silence: silence })
     }
 
+    /// Serves this text at `/name` from now on, over HTTP and HTTPS.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn serve(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.dir.path().join("www").join(name);
+        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+    }
+
     /// One line per request answered so far: the request line, the status, the User-Agent.
     ///
     /// # Errors

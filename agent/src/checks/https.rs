@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use fletchck_shared::Outcome;
 use tokio::time::Instant;
 
+pub(super) use self::ask::{HEAD_BYTES, beside, wrong};
 use self::{expect::Expect, place::Place, request::Ask, version::Versions};
 use super::{
     Answers, Kind, Look, Opt, Options, Plan, Probe,

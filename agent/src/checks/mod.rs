@@ -24,10 +24,12 @@ pub mod smtp;
 pub mod submit;
 pub mod swap;
 pub mod tcp;
+pub mod temp;
 #[cfg(test)]
 mod testing;
 pub mod ups;
 pub mod upstest;
+mod web;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -60,6 +62,7 @@ pub const KINDS: &[Kind] = &[
     submit::KIND,
     swap::KIND,
     tcp::KIND,
+    temp::KIND,
     ups::KIND,
     upstest::KIND,
 ];

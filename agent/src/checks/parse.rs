@@ -1,6 +1,6 @@
 //! The parsers of what targets answer, where fuzzing can reach them. None of them panics, whatever it is given.
 
-use super::{certfile, exec, mail};
+use super::{certfile, exec, mail, temp};
 
 /// A file with certificates in PEM.
 pub fn certificates(bytes: &[u8]) {
@@ -23,4 +23,9 @@ pub fn smtp_reply(bytes: &[u8]) {
     // What is no reply ends it, as on the network.
     _ = String::from_utf8_lossy(bytes).lines().try_for_each(|line| reply.add(line).map(drop));
     drop(reply.features());
+}
+
+/// The document of a temperature probe.
+pub fn temperature(bytes: &[u8]) {
+    _ = temp::temperature(bytes);
 }

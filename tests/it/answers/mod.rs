@@ -103,6 +103,7 @@ const CASES: &[Case] = &[
         content: false,
     },
     Case { kind: "tcp", options: || json!({}), tls: Tls::None, manner: SMTP, content: true },
+    Case { kind: "temp", options: || json!({}), tls: Tls::None, manner: HTTP, content: false },
     Case {
         kind: "ups",
         options: || json!({"upsName": "nas"}),

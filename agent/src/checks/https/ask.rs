@@ -19,7 +19,7 @@ use crate::checks::{
 };
 
 /// Most bytes that are read of an answer's head.
-const HEAD_BYTES: usize = 64 * 1024;
+pub(in crate::checks) const HEAD_BYTES: usize = 64 * 1024;
 
 /// Most that the other side may send ahead of what is read, in HTTP/2.
 const WINDOW: u32 = 64 * 1024;
@@ -119,7 +119,10 @@ impl Https {
 }
 
 /// Does this while the connection under it lives. What ended the connection reaches it too.
-async fn beside<T>(connection: impl Future, work: impl Future<Output = T>) -> T {
+pub(in crate::checks) async fn beside<T>(
+    connection: impl Future,
+    work: impl Future<Output = T>,
+) -> T {
     let mut work = pin!(work);
     tokio::select! {
         done = &mut work => done,
@@ -127,7 +130,8 @@ async fn beside<T>(connection: impl Future, work: impl Future<Output = T>) -> T 
     }
 }
 
-fn wrong(error: &hyper::Error) -> TalkError {
+/// What an error is to whoever asked.
+pub(in crate::checks) fn wrong(error: &hyper::Error) -> TalkError {
     TalkError::Wrong(http_words(error))
 }
 

@@ -1,0 +1,88 @@
+//! One document of a web server, for checks that read it: its head, and as much of its body as they allow.
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{
+    https::{HEAD_BYTES, beside, wrong},
+    net::{Steps, TalkError},
+};
+
+/// A document that is asked for.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    /// What the Host field says.
+    pub(super) host: &'a str,
+    /// Path and query.
+    pub(super) path: &'a str,
+    /// What the Accept field says.
+    pub(super) accept: &'static str,
+    /// Largest body, in bytes.
+    pub(super) most: usize,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub(super) struct Document {
+    pub(super) status: StatusCode,
+    pub(super) body: Vec<u8>,
+}
+
+/// Asks for a document on a connection, with GET and HTTP/1.1; the step `answer`.
+///
+/// # Errors
+/// What comes is no HTTP, breaks off, or is larger than it may be.
+pub(super) async fn get(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    wanted: &Wanted<'_>,
+    steps: &mut Steps,
+) -> Result<Document, TalkError> {
+    steps.begin("answer");
+    let request = request(wanted)
+        .map_err(|error| TalkError::Wrong(format!("it cannot be asked so: {error}")))?;
+    steps.sent(&format!("GET {} HTTP/1.1", wanted.path));
+    let (mut sender, connection) = http1::Builder::new()
+        .title_case_headers(true)
+        .max_buf_size(HEAD_BYTES)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| wrong(&error))?;
+    let answer = async move {
+        let response = sender.send_request(request).await.map_err(|error| wrong(&error))?;
+        steps.got(&format!("{:?} {}", response.version(), response.status()));
+        for (name, value) in response.headers() {
+            steps.got(&format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
+        }
+        let (head, mut rest) = response.into_parts();
+        let mut body = Vec::new();
+        while let Some(frame) = rest.frame().await {
+            let frame = frame.map_err(|error| wrong(&error))?;
+            let Ok(data) = frame.into_data() else { continue };
+            if body.len() + data.len() > wanted.most {
+                let most = wanted.most / 1024;
+                return Err(TalkError::Wrong(format!("it sent more than {most} KiB")));
+            }
+            body.extend_from_slice(&data);
+        }
+        steps.note(format!("* {} bytes of body", body.len()));
+        Ok(Document { status: head.status, body })
+    };
+    beside(connection, answer).await
+}
+
+fn request(wanted: &Wanted<'_>) -> Result<Request<Empty<Bytes>>, http::Error> {
+    let agent = HeaderValue::from_static(concat!("fletchck/", env!("CARGO_PKG_VERSION")));
+    Request::builder()
+        .method(Method::GET)
+        .uri(wanted.path)
+        .header(header::HOST, wanted.host)
+        .header(header::USER_AGENT, agent)
+        .header(header::ACCEPT, wanted.accept)
+        .header(header::ACCEPT_ENCODING, "identity")
+        .header(header::CONNECTION, "close")
+        .body(Empty::new())
+}
