@@ -16,6 +16,7 @@ mod migration;
 mod readings;
 mod samples;
 mod servers;
+mod ssh;
 mod temp;
 mod triggers;
 mod web;

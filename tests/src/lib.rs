@@ -18,4 +18,5 @@ pub mod pki;
 pub mod port;
 pub mod process;
 pub mod scripted;
+pub mod sshd;
 pub mod wait;

@@ -21,6 +21,7 @@ mod quantity;
 pub mod remote;
 pub mod sequence;
 pub mod smtp;
+pub mod ssh;
 pub mod submit;
 pub mod swap;
 pub mod tcp;
@@ -59,6 +60,7 @@ pub const KINDS: &[Kind] = &[
     remote::KIND,
     sequence::KIND,
     smtp::KIND,
+    ssh::KIND,
     submit::KIND,
     swap::KIND,
     tcp::KIND,

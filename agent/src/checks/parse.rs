@@ -1,6 +1,6 @@
 //! The parsers of what targets answer, where fuzzing can reach them. None of them panics, whatever it is given.
 
-use super::{certfile, exec, mail, temp};
+use super::{certfile, exec, mail, ssh, temp};
 
 /// A file with certificates in PEM.
 pub fn certificates(bytes: &[u8]) {
@@ -28,4 +28,9 @@ pub fn smtp_reply(bytes: &[u8]) {
 /// The document of a temperature probe.
 pub fn temperature(bytes: &[u8]) {
     _ = temp::temperature(bytes);
+}
+
+/// What an SSH server says first.
+pub fn ssh_greeting(bytes: &[u8]) {
+    drop(ssh::Greeting::read(bytes));
 }

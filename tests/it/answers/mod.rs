@@ -87,6 +87,18 @@ const CASES: &[Case] = &[
         content: false,
     },
     Case { kind: "smtp", options: || json!({}), tls: Tls::None, manner: SMTP, content: false },
+    Case {
+        kind: "ssh",
+        options: || json!({}),
+        tls: Tls::None,
+        manner: Manner {
+            listens: false,
+            opening: b"SSH-2.0-test\r\n",
+            // A packet that is to be ignored.
+            more: b"\0\0\0\x0c\x06\x02\0\0\0\0\0\0\0\0\0\0",
+        },
+        content: false,
+    },
     Case { kind: "submit", options: || json!({}), tls: Tls::Whole, manner: SMTP, content: false },
     Case {
         kind: "tcp",
