@@ -7,6 +7,7 @@ mod certificates;
 mod crash;
 mod elsewhere;
 mod exec;
+mod file;
 mod fleet;
 mod https;
 mod interop;

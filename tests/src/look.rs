@@ -18,12 +18,20 @@ use crate::original;
 /// # Errors
 /// There is no such type, it takes no look, or its options are wrong.
 pub async fn ours(kind: &str, options: &Value) -> Result<Outcome> {
+    ours_after(kind, options, &Before::default()).await
+}
+
+/// What a check of this type sees now that stood like this before.
+///
+/// # Errors
+/// There is no such type, it takes no look, or its options are wrong.
+pub async fn ours_after(kind: &str, options: &Value, before: &Before) -> Result<Outcome> {
     let options = options.as_object().context("options are an object")?;
     let kind = checks::kind(kind).context("no such type")?;
     let (plan, faults) = kind.plan(options);
     let Some(Plan::Probe(probe)) = plan else { bail!("no probe: {faults:?}") };
     let name = CheckName::try_from("check")?;
-    let look = Look { name: &name, now: Utc::now(), zone: Tz::UTC, before: &Before::default() };
+    let look = Look { name: &name, now: Utc::now(), zone: Tz::UTC, before };
     Ok(probe.look(&look).await)
 }
 

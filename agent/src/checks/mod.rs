@@ -6,6 +6,7 @@ pub mod certfile;
 pub mod cpu;
 pub mod disk;
 pub mod exec;
+pub mod file;
 pub mod https;
 pub mod imap;
 mod limit;
@@ -52,6 +53,7 @@ pub const KINDS: &[Kind] = &[
     cpu::KIND,
     disk::KIND,
     exec::KIND,
+    file::KIND,
     https::KIND,
     imap::KIND,
     load::KIND,

@@ -1,10 +1,16 @@
 //! The parsers of what targets answer, where fuzzing can reach them. None of them panics, whatever it is given.
 
 use super::{certfile, exec, mail, ssh, temp};
+use super::{certfile, exec, file, mail};
 
 /// A file with certificates in PEM.
 pub fn certificates(bytes: &[u8]) {
     drop(certfile::certificates(bytes));
+}
+
+/// What a log has grown by.
+pub fn log_lines(bytes: &[u8]) {
+    file::lines_of(bytes);
 }
 
 /// Lines of an IMAP server.
