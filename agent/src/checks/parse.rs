@@ -1,7 +1,6 @@
 //! The parsers of what targets answer, where fuzzing can reach them. None of them panics, whatever it is given.
 
-use super::{certfile, exec, mail, ssh, temp};
-use super::{certfile, exec, file, mail};
+use super::{certfile, exec, file, mail, ssh, temp};
 
 /// A file with certificates in PEM.
 pub fn certificates(bytes: &[u8]) {
