@@ -7,6 +7,9 @@ use crate::{AgentId, CheckName};
 /// First level of the fleet topics where the configuration does not say otherwise.
 pub const PREFIX: &str = "fletchck";
 
+/// Level below the prefix that jobs report to: `P/push/TOKEN/SIGNAL`.
+const PUSH: &str = "push";
+
 /// Longest topic and longest filter that is accepted from outside, in bytes.
 pub const TOPIC_MAX: usize = 512;
 
@@ -115,10 +118,23 @@ impl FleetTopic {
     }
 }
 
+/// The token and the signal of a job's report, as the topic has them; without a signal that is empty.
+pub fn push<'t>(prefix: &str, topic: &'t str) -> Option<(&'t str, &'t str)> {
+    let rest = topic.strip_prefix(prefix)?.strip_prefix('/')?.strip_prefix(PUSH)?;
+    let rest = rest.strip_prefix('/')?;
+    let (token, signal) = rest.split_once('/').unwrap_or((rest, ""));
+    (!signal.contains('/')).then_some((token, signal))
+}
+
 impl TopicFilter {
     /// All status, info and check topics of a fleet.
     pub fn fleet(prefix: &str) -> [Self; 3] {
         ["status", "info", "check/+"].map(|rest| Self(format!("{prefix}/+/{rest}")))
+    }
+
+    /// Reports of jobs: `P/push/TOKEN`, and that with a signal behind it.
+    pub fn pushes(prefix: &str) -> [Self; 2] {
+        ["+", "+/+"].map(|rest| Self(format!("{prefix}/{PUSH}/{rest}")))
     }
 
     /// The filter's text.

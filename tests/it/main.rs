@@ -14,6 +14,7 @@ mod interop;
 mod link;
 mod mail;
 mod migration;
+mod push;
 mod readings;
 mod samples;
 mod servers;

@@ -17,6 +17,7 @@ mod net;
 #[doc(hidden)]
 pub mod parse;
 pub mod path;
+pub mod push;
 mod python;
 mod quantity;
 pub mod remote;
@@ -59,6 +60,7 @@ pub const KINDS: &[Kind] = &[
     load::KIND,
     memory::KIND,
     path::KIND,
+    push::KIND,
     remote::KIND,
     sequence::KIND,
     smtp::KIND,
@@ -110,6 +112,8 @@ pub enum Plan {
     Probe(Arc<dyn Probe>),
     /// By running its members.
     Sequence(Vec<CheckName>),
+    /// By what it reports by itself; it fails once a report is missing.
+    Push(push::Push),
     /// By hearing of it; once its updates are older than the timeout, it fails.
     Remote {
         /// Longest silence, from the last update.
@@ -186,6 +190,7 @@ impl fmt::Debug for Plan {
         match self {
             Self::Probe(_) => f.write_str("Probe"),
             Self::Sequence(members) => f.debug_tuple("Sequence").field(members).finish(),
+            Self::Push(push) => f.debug_tuple("Push").field(push).finish(),
             Self::Remote { timeout } => f.debug_struct("Remote").field("timeout", timeout).finish(),
         }
     }

@@ -1,4 +1,4 @@
-//! Remote checks that are not heard: when silence is a failure, and when it is somebody else's.
+//! Checks that are not heard: when silence is a failure, and when it is somebody else's.
 
 use fletchck_shared::{
     AgentId, CheckName, Outcome,
@@ -8,15 +8,25 @@ use fletchck_shared::{
 };
 
 use super::{core::Core, entry::Entry};
+use crate::checks::Plan;
 
 impl Core {
-    /// Sets the alarm for the end of a remote check's timeout, where none is set. An alarm that comes too early, because
+    /// Sets the alarm for when a check will have been silent for too long, where none is set. An alarm that comes too early, because
     /// the check was heard since, is set anew then: that is cheaper than moving it with every message.
     pub(super) fn watch(&mut self, name: &CheckName) {
         let Some(deadline) = self.entries.get(name).and_then(Entry::deadline) else { return };
         if !self.alarms.contains(name) {
             let now = self.now();
             self.alarms.set(name.clone(), deadline, now);
+        }
+    }
+
+    /// A check may have been silent for too long.
+    pub(super) fn missed(&mut self, name: &CheckName) {
+        match self.entries.get(name).map(|entry| &entry.plan) {
+            Some(Plan::Push(_)) => self.overdue(name),
+            Some(Plan::Remote { .. }) => self.expire(name),
+            Some(Plan::Probe(_) | Plan::Sequence(_)) | None => {}
         }
     }
 
@@ -42,6 +52,7 @@ impl Core {
         outcome.at = now;
         self.see(name, Seen::Expired(&outcome));
     }
+
     /// An agent is away: what it runs is stale.
     pub(super) fn silent(&mut self, agent: &AgentId, why: &str) {
         let of_agent = |entry: &&mut Entry| {
@@ -84,6 +95,7 @@ impl Core {
     /// whole time again, and nobody has more than that.
     pub(super) fn clock_stepped(&mut self) {
         self.count_silence_anew();
+        self.hear_anew();
     }
 
     /// The broker is back: what was stale for its sake alone no longer is, and silence counts from now on.

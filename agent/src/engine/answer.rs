@@ -14,6 +14,7 @@ impl Core {
                 self.begin(&name);
                 Ok(())
             }
+            Request::Ping(ping) => self.ping(&ping),
             Request::Delete(name) => self.delete(&name),
             Request::Cleared(topic) => self.cleared(&topic),
             Request::Silent(agent, why) => {

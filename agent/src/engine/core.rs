@@ -85,7 +85,7 @@ impl Core {
     pub(super) fn take(&mut self, event: Event) {
         match event {
             Event::Due(due) => self.due(due),
-            Event::Silence(name) => self.expire(&name),
+            Event::Silence(name) => self.missed(&name),
             Event::Ended(run, ended) => self.ended(&run, *ended),
             Event::Heard(heard) => heard.into_iter().for_each(|heard| self.hear(heard)),
             Event::Asked(request, asker) => {

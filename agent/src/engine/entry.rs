@@ -8,7 +8,7 @@ use fletchck_shared::{CheckName, State, config::Check, state::Rule};
 
 use super::CheckView;
 use crate::{
-    checks::Plan,
+    checks::{Plan, push::Reports},
     store::{Mark, RemoteRow},
 };
 
@@ -32,7 +32,7 @@ pub(super) struct Entry {
     pub(super) mark: Option<Mark>,
     /// Where a remote check is heard.
     pub(super) remote: Option<RemoteRow>,
-    /// Since when silence of a remote check counts, by the clock as it is now: its last update, its start, the return of the
+    /// Since when silence of a check counts that is heard of, by the clock as it is now: its last update, its start, the return of the
     /// broker, or the last step of the clock, whichever came last.
     pub(super) silent_since: DateTime<Utc>,
     /// Whether it is stale for the broker's sake alone.
@@ -87,12 +87,16 @@ impl Entry {
     pub(super) fn timeout(&self) -> Option<Duration> {
         match self.plan {
             Plan::Remote { timeout } => timeout,
-            Plan::Probe(_) | Plan::Sequence(_) => None,
+            Plan::Probe(_) | Plan::Sequence(_) | Plan::Push(_) => None,
         }
     }
 
-    /// When a remote check's silence becomes a failure.
+    /// When the silence of a check that is heard of becomes a failure.
     pub(super) fn deadline(&self) -> Option<DateTime<Utc>> {
+        if let Plan::Push(push) = &self.plan {
+            let reports = Reports::of(self.state.kept.as_ref());
+            return Some(push.deadline(&reports, self.silent_since).0);
+        }
         let timeout = chrono::TimeDelta::from_std(self.timeout()?).ok()?;
         self.silent_since.checked_add_signed(timeout)
     }
@@ -103,7 +107,7 @@ impl Entry {
             kind: self.check.kind.clone(),
             sub_kind: match self.plan {
                 Plan::Remote { .. } => Some(self.shown_kind().to_owned()),
-                Plan::Probe(_) | Plan::Sequence(_) => self.check.sub_kind.clone(),
+                Plan::Probe(_) | Plan::Sequence(_) | Plan::Push(_) => self.check.sub_kind.clone(),
             },
             state: self.state.clone(),
             trigger: self.check.trigger.clone(),
@@ -112,7 +116,7 @@ impl Entry {
             zone: self.zone,
             members: match &self.plan {
                 Plan::Sequence(members) => members.clone(),
-                Plan::Probe(_) | Plan::Remote { .. } => Vec::new(),
+                Plan::Probe(_) | Plan::Remote { .. } | Plan::Push(_) => Vec::new(),
             },
             depends: self.check.depends.clone(),
             actions: self.check.actions.clone(),

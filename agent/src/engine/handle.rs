@@ -10,7 +10,7 @@ use fletchck_shared::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::Board;
+use super::{Board, Ping};
 
 /// A message about a check that runs elsewhere, read and judged in itself; whether it is taken, the engine decides.
 #[derive(Clone, Debug)]
@@ -33,6 +33,9 @@ pub enum Refused {
     /// There is no such check.
     #[error("there is no check `{0}`")]
     NoSuchCheck(CheckName),
+    /// No check waits for reports under this token.
+    #[error("no check waits for reports under this token")]
+    NoSuchPush,
     /// It runs elsewhere, or is a part of the configuration file.
     #[error("{0}")]
     NotHere(String),
@@ -49,6 +52,8 @@ pub enum Refused {
 pub enum Request {
     /// Run this check once, now.
     Run(CheckName),
+    /// Take the report of a job.
+    Ping(Ping),
     /// Delete a remote check that was added by itself, and clear what was retained for it.
     Delete(CheckName),
     /// A version 1 topic was cleared by its sender; whoever was bound to it is free.

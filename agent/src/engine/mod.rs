@@ -16,6 +16,7 @@ mod event;
 mod handle;
 mod left;
 mod publish;
+mod push;
 mod refusing;
 mod remote;
 mod runs;
@@ -37,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 pub use board::{AgentView, Board, Changed, CheckView};
 pub use clock::Clock;
 pub use handle::{Handle, Heard, Inbox, Learned, Refused, Request};
+pub use push::Ping;
 
 use self::{core::Core, event::Event};
 use crate::{

@@ -34,8 +34,8 @@ impl Core {
         if entry.running.is_some() {
             return;
         }
-        if let Plan::Remote { .. } = entry.plan {
-            self.expire(name);
+        if let Plan::Remote { .. } | Plan::Push(_) = entry.plan {
+            self.missed(name);
             self.store_mark(name);
             self.finished.push_back(name.clone());
             return;
@@ -53,7 +53,7 @@ impl Core {
         self.touched.insert(name.clone());
         let Some(entry) = self.entries.get_mut(name) else { return };
         match &entry.plan {
-            Plan::Remote { .. } => {}
+            Plan::Remote { .. } | Plan::Push(_) => {}
             Plan::Probe(probe) => {
                 entry.running = Some(Running::Probe);
                 let turn = Turn {
@@ -193,7 +193,7 @@ impl Core {
         members.into_iter().cloned().collect()
     }
 
-    fn failing_dependency(&self, name: &CheckName) -> Option<CheckName> {
+    pub(super) fn failing_dependency(&self, name: &CheckName) -> Option<CheckName> {
         let depends = &self.entries.get(name)?.check.depends;
         let failing = |by: &&CheckName| self.entries.get(*by).is_some_and(|by| by.state.failing());
         depends.iter().find(failing).cloned()

@@ -112,7 +112,7 @@ impl Core {
     fn note_members(&mut self) {
         let members = self.entries.values().filter_map(|entry| match &entry.plan {
             Plan::Sequence(members) => Some(members.iter().cloned()),
-            Plan::Probe(_) | Plan::Remote { .. } => None,
+            Plan::Probe(_) | Plan::Remote { .. } | Plan::Push(_) => None,
         });
         self.members = members.flatten().collect();
     }

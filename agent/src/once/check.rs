@@ -75,10 +75,10 @@ async fn run(loaded: &Loaded, past: &Past, name: &CheckName) -> anyhow::Result<O
             let seen = states.iter().map(|(name, kind, state)| Member { name, kind, state });
             Ok(sequence::judge(seen))
         }
-        Plan::Remote { .. } => {
+        Plan::Remote { .. } | Plan::Push(_) => {
             let Some(row) = past.checks.get(name) else {
                 bail!(
-                    "`{name}` runs elsewhere and was never heard; it is judged by what its agent sends"
+                    "`{name}` was never heard of; it is judged by what its agent, or the job itself, reports"
                 );
             };
             let state = &row.state;

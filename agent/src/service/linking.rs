@@ -19,6 +19,7 @@ use tracing::error;
 use super::greeter::Greeter;
 use crate::{
     chain,
+    checks::push,
     config::Loaded,
     engine::{Handle, Publishing, Request},
     link::{self, Arrived, LinkState, Settings, Subscription},
@@ -40,9 +41,18 @@ pub(super) struct Linking {
     linked: Option<Linked>,
 }
 
+/// What a link is started with: another one, and it is started anew.
+#[derive(PartialEq)]
+struct MadeOf {
+    mqtt: Mqtt,
+    prefix: String,
+    hub: bool,
+    /// Whether jobs may report over it.
+    pushes: bool,
+}
+
 struct Linked {
-    /// What it was started with: another one, and it is started anew.
-    made_of: (Mqtt, String, bool),
+    made_of: MadeOf,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -64,7 +74,13 @@ impl Linking {
         // With a broker of its own and no other named, a site is linked to itself, and not over a network.
         let wanted =
             site.mqtt.clone().filter(|mqtt| mqtt.hostname.is_some() || site.broker.is_none());
-        let wanted = wanted.map(|mqtt| (mqtt, site.fleet.prefix.clone(), site.fleet.hub));
+        let pushes = site.checks.values().any(|check| check.kind == push::KIND.name);
+        let wanted = wanted.map(|mqtt| MadeOf {
+            mqtt,
+            prefix: site.fleet.prefix.clone(),
+            hub: site.fleet.hub,
+            pushes,
+        });
         if self.linked.as_ref().map(|linked| &linked.made_of) == wanted.as_ref() {
             return;
         }
@@ -72,18 +88,21 @@ impl Linking {
             linked.stop().await;
         }
         if let Some(made_of) = wanted {
-            match self.settings(&made_of.0, site) {
+            match self.settings(&made_of) {
                 Ok(settings) => self.link(settings, made_of, site),
                 Err(reason) => error!(error = chain(&reason), "there is no link to the broker"),
             }
         }
     }
 
-    fn settings(&self, mqtt: &Mqtt, site: &Site) -> Result<Settings, link::TlsError> {
+    fn settings(&self, made_of: &MadeOf) -> Result<Settings, link::TlsError> {
+        let MadeOf { mqtt, prefix, hub, pushes } = made_of;
         let mut settings = Settings::new(mqtt, self.agent.as_str())?;
         let hears = self.arrived.is_some();
-        let fleet = site.fleet.hub.then(|| TopicFilter::fleet(&site.fleet.prefix));
-        let filters = mqtt.base_topic.clone().into_iter().chain(fleet.into_iter().flatten());
+        let fleet = hub.then(|| TopicFilter::fleet(prefix));
+        let pushes = pushes.then(|| TopicFilter::pushes(prefix));
+        let base = mqtt.base_topic.clone().into_iter();
+        let filters = base.chain(fleet.into_iter().flatten()).chain(pushes.into_iter().flatten());
         settings.subscriptions = filters.filter(|_| hears).map(Subscription::new).collect();
         if let Some(base) = settings.subscriptions.first_mut().filter(|_| mqtt.base_topic.is_some())
         {
@@ -92,7 +111,7 @@ impl Linking {
         Ok(settings)
     }
 
-    fn link(&mut self, mut settings: Settings, made_of: (Mqtt, String, bool), site: &Site) {
+    fn link(&mut self, mut settings: Settings, made_of: MadeOf, site: &Site) {
         let greeter = self.greeter(site);
         if greeter.publishing.fleet {
             greeter.who.load().introduce(&mut settings);

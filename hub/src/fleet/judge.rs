@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use chrono_tz::Tz;
+use fletchck_agent::checks::push::{PushKey, Signal};
 use fletchck_shared::{
     AgentId,
-    topic::{FleetTopic, TopicFilter},
+    topic::{self, FleetTopic, TopicFilter},
     wire::{Info, Message, OFFLINE, ONLINE, PRESENCE},
 };
 
 /// Id that no agent has: `P/hub/status` is the hub's own.
 pub(super) const HUB: &str = "hub";
+
+/// Most bytes that a job says of itself.
+const SAID: usize = 8 * 1024;
 
 /// What messages are judged by.
 #[derive(Clone, Debug)]
@@ -36,6 +40,8 @@ pub enum Judged {
     Info(AgentId, Box<Info>),
     /// An agent whose status was cleared: its owner wants it forgotten.
     Forgotten(AgentId),
+    /// A job's own report.
+    Push(PushKey, Signal, String),
     /// A topic of a check that its sender cleared.
     Cleared,
     /// This site's own, come back.
@@ -48,6 +54,20 @@ pub enum Judged {
 
 /// Judges a message by its topic and its bytes alone.
 pub fn judge(rules: &Rules, topic: &str, payload: &[u8]) -> Judged {
+    if let Some((key, signal)) = push_of(rules, topic) {
+        return match signal {
+            _ if payload.len() > SAID => {
+                Judged::Rejected(format!("it says more than {SAID} bytes"))
+            }
+            Some(signal) => {
+                Judged::Push(key, signal, String::from_utf8_lossy(payload).into_owned())
+            }
+            None => Judged::Rejected(
+                "what stands behind the token is no start, success, fail, log or exit status"
+                    .into(),
+            ),
+        };
+    }
     match FleetTopic::parse(&rules.prefix, topic) {
         Some(fleet) => judge_fleet(rules, fleet, payload),
         None if below(topic, &rules.prefix) => Judged::NotOurs,
@@ -114,6 +134,12 @@ fn check(message: Message, agent: Option<AgentId>) -> Judged {
     Judged::Check(Box::new(message), agent)
 }
 
+/// Whom a report is addressed to, and what it reports. What can be no token is no report.
+fn push_of(rules: &Rules, topic: &str) -> Option<(PushKey, Option<Signal>)> {
+    let (token, signal) = topic::push(&rules.prefix, topic)?;
+    Some((PushKey::of(token)?, Signal::parse(signal)))
+}
+
 fn below(topic: &str, prefix: &str) -> bool {
     topic.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'))
 }
@@ -154,6 +180,7 @@ mod tests {
             Judged::Info(agent, info) => format!("info {agent} {}", info.host),
             Judged::Forgotten(agent) => format!("forgotten {agent}"),
             Judged::Rejected(why) => format!("rejected: {why}"),
+            Judged::Push(_, signal, said) => format!("push {signal:?} {said}"),
             other => format!("{other:?}"),
         }
     }
@@ -188,6 +215,15 @@ mod tests {
             ("fletchck/me/status", b"offline", "Own"),
             ("fletchck/me/check/disk %2F", &disk, "Own"),
             ("fletchck/hub/status", b"online", "Own"),
+            ("fletchck/push/0123456789abcdef", b"all good", "push Success all good"),
+            ("fletchck/push/0123456789abcdef/3", b"", "push Fail(Some(3)) "),
+            (
+                "fletchck/push/0123456789abcdef/over",
+                b"",
+                "rejected: what stands behind the token is no start, success, fail, log or exit status",
+            ),
+            ("fletchck/push/short", b"", "NotOurs"),
+            ("fletchck/push/status", b"online", "status push true"),
             ("fletchck/nas/cmd", b"{}", "NotOurs"),
             ("fletchck/nas/check/a/b", &disk, "NotOurs"),
             ("site/root", &old, "check root of ?"),

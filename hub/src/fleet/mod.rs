@@ -20,8 +20,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use fletchck_agent::engine::{Handle, Heard, Refused, Request};
+use fletchck_agent::engine::{Handle, Heard, Ping, Refused, Request};
 use fletchck_agent::link::Arrived;
+use fletchck_shared::topic;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -215,6 +216,22 @@ impl Fleet {
                 }
                 Some(effects)
             }
+            // A kept one was heard when it came, and says nothing about now.
+            Judged::Push(..) if spoken.retained => {
+                self.rejections.add(
+                    &hidden(&self.now.rules, &topic),
+                    "a report of a job must not be retained",
+                );
+                None
+            }
+            Judged::Push(key, signal, said) => {
+                let ping = Ping { key, signal, said, at: spoken.at };
+                if let Err(Refused::NoSuchPush) = self.push(ping).await? {
+                    let topic = hidden(&self.now.rules, &topic);
+                    self.rejections.add(&topic, &Refused::NoSuchPush.to_string());
+                }
+                None
+            }
             Judged::Cleared => {
                 self.flush().await?;
                 self.ask(Request::Cleared(topic)).await?;
@@ -230,7 +247,7 @@ impl Fleet {
             }
             Judged::Forgotten(agent) if hub => Some(self.agents.forget(&agent)),
             Judged::Rejected(why) => {
-                self.rejections.add(&topic, &why);
+                self.rejections.add(&hidden(&self.now.rules, &topic), &why);
                 None
             }
             Judged::Status(..)
@@ -272,6 +289,14 @@ impl Fleet {
         Ok(())
     }
 
+    /// Hands over the report of a job.
+    async fn push(&self, ping: Ping) -> Result<Result<(), Refused>, Refused> {
+        match self.engine.ask(Request::Ping(ping)).await {
+            Err(Refused::Stopping) => Err(Refused::Stopping),
+            answer => Ok(answer),
+        }
+    }
+
     /// Asks the engine. What it refuses, but for stopping, is in the log.
     async fn ask(&self, request: Request) -> Result<(), Refused> {
         match self.engine.ask(request).await {
@@ -291,6 +316,14 @@ impl Fleet {
         let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
         self.counters.taken.fetch_add(batch.len() as u64, Ordering::Relaxed);
         self.engine.hear(batch).await
+    }
+}
+
+/// A topic as it may be told: the token of a report is a secret.
+fn hidden(rules: &Rules, topic: &Arc<str>) -> Arc<str> {
+    match topic::push(&rules.prefix, topic) {
+        Some(_) => format!("{}/push/****", rules.prefix).into(),
+        None => topic.clone(),
     }
 }
 

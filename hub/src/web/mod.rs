@@ -13,6 +13,7 @@ mod health;
 mod login;
 mod overview;
 mod page;
+mod push;
 mod serve;
 pub mod session;
 mod state;
@@ -32,7 +33,7 @@ use axum::{
     http::StatusCode,
     middleware::{from_fn, map_response},
     response::{Redirect, Response},
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use tower_http::{
     CompressionLevel, catch_panic::CatchPanicLayer, compression::CompressionLayer,
@@ -61,6 +62,8 @@ pub fn router(state: WebState) -> Router {
         .route("/events", get(events::get))
         .route("/status", get(status::get))
         .route("/healthz", get(health::get))
+        .route("/push/{token}", any(push::done))
+        .route("/push/{token}/{signal}", any(push::signal))
         .route("/login", get(login::form).post(login::enter))
         .route("/logout", post(login::leave))
         .route("/static/{hash}/{name}", get(assets::get))

@@ -1,6 +1,7 @@
 //! The engine with a real store and real checks, without a network.
 
 mod local;
+mod push;
 mod remote;
 
 use std::{path::Path, sync::Arc, sync::Mutex};
