@@ -21,6 +21,9 @@ const LOCATIONS: &str = r#"
     location = /redir { return 302 /index.html; }
     location = /loop { return 302 /loop; }
     location = /abort { return 444; }
+    location /moved/ { rewrite ^/moved(/.*)$ $1 redirect; }
+    location /plain/ { return 302 http://localhost/; }
+    location /busy/ { add_header Retry-After 60 always; return 429; }
     location = /method { return 200 "$request_method\n"; }
     location = /empty { return 200 ""; }
     location = /echo {
@@ -37,7 +40,8 @@ const LOCATIONS: &str = r#"
 #[derive(Debug)]
 pub struct Nginx {
     /// Plain HTTP: `/`, `/404`, `/500`, `/503`, `/redir`, `/loop` (redirects for ever), `/abort` (closes without an
-    /// answer), `/method` (answers with the method), `/echo` (JSON of what was asked), `/again` and `/other` (redirect there, 307 and 303),
+    /// answer), `/moved/PATH` (redirects to `/PATH`), `/plain/` (redirects to plain HTTP), `/busy/` (429),
+    /// `/method` (answers with the method), `/echo` (JSON of what was asked), `/again` and `/other` (redirect there, 307 and 303),
     /// `/away` and `/upgrade` (redirect there by another name, and with TLS), `/downgrade` (without TLS), `/private` (for
     /// `user` with `open sesame`), `/empty`, `/slow` (1 MB in five seconds), `/hang` (never answers).
     pub http: u16,
@@ -86,6 +90,7 @@ impl Nginx {
     /// It cannot be written.
     pub fn serve(&self, name: &str, text: &str) -> Result<()> {
         let path = self.dir.path().join("www").join(name);
+        fs::create_dir_all(path.parent().context("a folder")?)?;
         fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
     }
 

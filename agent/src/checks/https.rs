@@ -16,7 +16,8 @@ use fletchck_shared::Outcome;
 use tokio::time::Instant;
 
 pub(super) use self::ask::{HEAD_BYTES, beside, wrong};
-use self::{expect::Expect, place::Place, request::Ask, version::Versions};
+pub(super) use self::place::Place;
+use self::{expect::Expect, request::Ask, version::Versions};
 use super::{
     Answers, Kind, Look, Opt, Options, Plan, Probe,
     net::{self, GRACE, IdentityFiles, Offer, Reach, Steps, Talk, TalkError, Tls, converse},

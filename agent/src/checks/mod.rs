@@ -5,6 +5,7 @@ pub mod cert;
 pub mod certfile;
 pub mod cpu;
 pub mod disk;
+pub mod domain;
 pub mod exec;
 pub mod file;
 pub mod https;
@@ -53,6 +54,7 @@ pub const KINDS: &[Kind] = &[
     certfile::KIND,
     cpu::KIND,
     disk::KIND,
+    domain::KIND,
     exec::KIND,
     file::KIND,
     https::KIND,

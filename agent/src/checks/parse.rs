@@ -1,6 +1,6 @@
 //! The parsers of what targets answer, where fuzzing can reach them. None of them panics, whatever it is given.
 
-use super::{certfile, exec, file, mail, ssh, temp};
+use super::{certfile, domain, exec, file, mail, ssh, temp};
 
 /// A file with certificates in PEM.
 pub fn certificates(bytes: &[u8]) {
@@ -38,4 +38,9 @@ pub fn temperature(bytes: &[u8]) {
 /// What an SSH server says first.
 pub fn ssh_greeting(bytes: &[u8]) {
     drop(ssh::Greeting::read(bytes));
+}
+
+/// The answer of an RDAP server.
+pub fn registration(bytes: &[u8]) {
+    drop(domain::Registration::read(bytes));
 }

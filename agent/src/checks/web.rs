@@ -1,16 +1,20 @@
 //! One document of a web server, for checks that read it: its head, and as much of its body as they allow.
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    https::{HEAD_BYTES, beside, wrong},
-    net::{Steps, TalkError},
+    Look,
+    https::{HEAD_BYTES, Place, beside, wrong},
+    net::{NetError, Steps, TalkError, Tls},
 };
+
+/// Most redirects that are followed.
+const REDIRECTS: usize = 5;
 
 /// A document that is asked for.
 #[derive(Debug)]
@@ -29,6 +33,7 @@ pub(super) struct Wanted<'a> {
 #[derive(Debug)]
 pub(super) struct Document {
     pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
 }
 
@@ -69,9 +74,46 @@ pub(super) async fn get(
             body.extend_from_slice(&data);
         }
         steps.note(format!("* {} bytes of body", body.len()));
-        Ok(Document { status: head.status, body })
+        Ok(Document { status: head.status, headers: head.headers, body })
     };
     beside(connection, answer).await
+}
+
+/// Asks for a document, and follows where it leads; the steps `dns`, `connect`, `tls` and `answer` of each server. Returns
+/// where it was found as well. The `demands` hold for every server.
+///
+/// # Errors
+/// A server cannot be reached, or what it answers is no document, or leads too far.
+pub(super) async fn follow(
+    from: &Place,
+    demands: &Tls,
+    accept: &'static str,
+    most: usize,
+    look: &Look<'_>,
+    steps: &mut Steps,
+) -> Result<(Document, Place), TalkError> {
+    let mut place = from.clone();
+    for _ in 0..=REDIRECTS {
+        let (host, path) = (place.authority(), place.path.to_string());
+        let wanted = Wanted { host: &host, path: &path, accept, most };
+        let stream = place.reach.connect(steps).await?;
+        let document = match &place.tls {
+            None => get(stream, &wanted, steps).await?,
+            Some(tls) => {
+                let target = &place.reach.target;
+                let (stream, _) =
+                    tls.handshake(stream, target, look, steps).await.map_err(NetError::from)?;
+                get(stream, &wanted, steps).await?
+            }
+        };
+        let location = document.headers.get(header::LOCATION);
+        let Some(location) = location.filter(|_| document.status.is_redirection()) else {
+            return Ok((document, place));
+        };
+        place = place.redirected(location.as_bytes(), demands).map_err(TalkError::Wrong)?;
+    }
+    let url = place.url();
+    Err(TalkError::Wrong(format!("it redirects more than {REDIRECTS} times, to {url}")))
 }
 
 fn request(wanted: &Wanted<'_>) -> Result<Request<Empty<Bytes>>, http::Error> {

@@ -10,13 +10,13 @@ use crate::checks::{
 
 /// Where a request goes.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(in crate::checks) struct Place {
     /// The server.
-    pub(super) reach: Reach,
+    pub(in crate::checks) reach: Reach,
     /// What is demanded of its certificate, or `None` for plain HTTP.
-    pub(super) tls: Option<Tls>,
+    pub(in crate::checks) tls: Option<Tls>,
     /// Path and query.
-    pub(super) path: Uri,
+    pub(in crate::checks) path: Uri,
 }
 
 impl Place {
@@ -37,18 +37,18 @@ impl Place {
     }
 
     /// What the Host field says: the port only where it is not the usual one.
-    pub(super) fn authority(&self) -> String {
+    pub(in crate::checks) fn authority(&self) -> String {
         let usual = if self.tls.is_some() { 443 } else { 80 };
         self.reach.target.authority(Some(self.reach.port).filter(|port| *port != usual))
     }
 
     /// `https` or `http`.
-    pub(super) fn scheme(&self) -> &'static str {
+    pub(in crate::checks) fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
     }
 
     /// All of it.
-    pub(super) fn url(&self) -> String {
+    pub(in crate::checks) fn url(&self) -> String {
         format!("{}://{}{}", self.scheme(), self.authority(), self.path)
     }
 
@@ -61,7 +61,11 @@ impl Place {
     ///
     /// # Errors
     /// A clause that goes on from the service: why it leads nowhere that may be asked.
-    pub(super) fn redirected(&self, location: &[u8], demands: &Tls) -> Result<Self, String> {
+    pub(in crate::checks) fn redirected(
+        &self,
+        location: &[u8],
+        demands: &Tls,
+    ) -> Result<Self, String> {
         let told = String::from_utf8_lossy(location);
         let nowhere = || format!("it redirects to `{told}`, which is no address to ask");
         let base = Url::parse(&self.url()).map_err(|_| nowhere())?;

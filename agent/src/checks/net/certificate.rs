@@ -8,6 +8,8 @@ use fletchck_shared::time;
 use rustls::pki_types::CertificateDer;
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
 
+use super::days::days_until;
+
 /// Most certificates of a chain that are told of.
 const CHAIN: usize = 8;
 
@@ -111,9 +113,7 @@ impl Certificate {
 
     /// Whole days until it expires, rounded down, as the original counts them; negative once it has.
     pub(crate) fn days_left(&self, now: DateTime<Utc>) -> i64 {
-        let left = self.not_after - now;
-        let begun = i64::from(left.subsec_nanos() < 0);
-        (left.num_seconds() - begun).div_euclid(86_400)
+        days_until(self.not_after, now)
     }
 }
 

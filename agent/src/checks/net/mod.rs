@@ -16,7 +16,7 @@ use std::io;
 
 pub(super) use certificate::Certificate;
 pub(super) use connect::connect;
-pub(super) use days::{DAYS, Days, WARN_DAYS, level};
+pub(super) use days::{DAYS, Days, WARN_DAYS, days_until, level};
 pub(super) use lines::{LineError, Lines, told};
 pub(super) use reach::{HOSTNAME, IP_VERSION, Reach, timeout};
 pub(super) use steps::Steps;

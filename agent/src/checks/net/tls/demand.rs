@@ -41,22 +41,27 @@ pub(crate) struct Tls {
 impl Tls {
     /// Reads `selfsigned`, `cafile`, `serverName`, `days` and `warn`.
     pub(crate) fn read(options: &mut Options<'_>) -> Self {
+        let name =
+            options.given("serverName").then(|| Target::read(options, "serverName")).flatten();
+        let days = Days::read(options);
+        Self { name, days, ..Self::trusting(options) }
+    }
+
+    /// Reads `selfsigned` and `cafile` alone: the certificate must be good, if only for a moment.
+    pub(crate) fn trusting(options: &mut Options<'_>) -> Self {
         let any = options.flag("selfsigned", false);
         let file = options.text("cafile").filter(|file| !file.is_empty()).map(PathBuf::from);
         if any && file.is_some() {
             options.warning("cafile", "it does nothing beside `selfsigned`", "one of the two");
         }
-        let name =
-            options.given("serverName").then(|| Target::read(options, "serverName")).flatten();
-        let days = Days::read(options);
         Self {
             trust: match file {
                 _ if any => Trust::Any,
                 Some(file) => Trust::File(file),
                 None => Trust::System,
             },
-            days,
-            name,
+            days: Days::default(),
+            name: None,
             offer: None,
         }
     }
