@@ -35,6 +35,8 @@ pub struct Loaded {
     pub faults: Vec<Fault>,
     /// Every file that was read, secrets included.
     pub sources: BTreeSet<PathBuf>,
+    /// Port of the pages, as the configuration has it.
+    pub(super) page_port: Option<u16>,
 }
 
 impl Loaded {
@@ -123,8 +125,9 @@ pub fn load_with(
     }
     site.incomplete |= unread;
     from_folder(&mut site, &folder);
+    let page_port = site.webui.as_ref().map(|web| web.port);
     let (_, Document { format, map: document, .. }) = documents.swap_remove(0);
-    Ok(Loaded { path: absolute, folder, format, document, site, faults, sources })
+    Ok(Loaded { path: absolute, folder, format, document, site, faults, sources, page_port })
 }
 
 fn twice((name, document): &(String, Document)) -> impl Iterator<Item = Fault> {

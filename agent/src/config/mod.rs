@@ -12,6 +12,7 @@ mod kinds;
 mod layer;
 mod lines;
 mod load;
+mod own_page;
 mod secrets;
 mod toml_edits;
 mod watch;

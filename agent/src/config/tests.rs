@@ -440,3 +440,29 @@ fn only_faults_that_were_not_there_before_stand_in_the_way_of_a_reload() {
     assert_eq!(broken("b.json"), Vec::<String>::new());
     assert_eq!(broken("c.json"), ["checks.root.type"]);
 }
+
+#[test]
+fn a_site_raises_no_alarm_over_pages_that_the_command_line_moved_or_turned_off() {
+    let page = |port: u16| format!(r#"{{"type": "https", "options": {{"hostname": "localhost", "port": {port}}}}}"#);
+    let text = format!(
+        r#"{{"webui": {{"port": 8443}}, "checks": {{"page": {}, "other": {}}}}}"#,
+        page(8443),
+        page(9000)
+    );
+    let folder = site(&[("site.json", &text)]);
+    let follow = |change: fn(&mut Loaded)| {
+        let mut loaded = load_set(&folder, "site.json", &[]);
+        change(&mut loaded);
+        loaded.follow_pages();
+        let check = |name: &str| {
+            let check = &loaded.site.checks[name];
+            (check.options["port"].clone(), check.paused)
+        };
+        (check("page"), check("other"))
+    };
+    let other = (json!(9000), false);
+    assert_eq!(follow(|_| {}), ((json!(8443), false), other.clone()));
+    let moved = follow(|loaded| loaded.site.webui.as_mut().expect("pages").port = 8444);
+    assert_eq!(moved, ((json!(8444), false), other.clone()));
+    assert_eq!(follow(|loaded| loaded.site.webui = None), ((json!(8443), true), other));
+}

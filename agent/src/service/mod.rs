@@ -53,9 +53,10 @@ impl Service {
     /// # Errors
     /// The store cannot be opened or read, or there is no id to be had.
     pub async fn start(
-        loaded: Loaded,
+        mut loaded: Loaded,
         arrived: Option<mpsc::Sender<Arrived>>,
     ) -> anyhow::Result<Self> {
+        loaded.follow_pages();
         let path = store_path(&loaded.path);
         let store = Store::open(&path)?;
         let agent = start::agent_id(&loaded.site, &store).await?;
@@ -122,7 +123,8 @@ impl Service {
 
     /// Takes a configuration over, unless a part that runs would not run with it: then the one that runs goes on, and the
     /// faults of the other are shown. Whether it was taken over.
-    pub async fn reload(&mut self, loaded: Loaded) -> bool {
+    pub async fn reload(&mut self, mut loaded: Loaded) -> bool {
+        loaded.follow_pages();
         for fault in &loaded.faults {
             warn!("{fault}");
         }

@@ -200,6 +200,18 @@ mod tests {
     }
 
     #[test]
+    fn a_new_site_raises_no_alarm_over_pages_that_the_command_line_turned_off() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("my.conf");
+        make(&path, WANTED).expect("made");
+        let mut loaded = load(&path).expect("a configuration");
+        assert!(!loaded.site.checks["page"].paused);
+        loaded.site.webui = None;
+        loaded.follow_pages();
+        assert!(loaded.site.checks["page"].paused);
+    }
+
+    #[test]
     fn a_site_is_not_replaced_unless_asked_and_its_authority_stays() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("my.conf");
