@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 use fletchck_agent::{
     chain,
-    config::{self, Watch},
+    config::{self, BuiltAgent, Watch},
     once,
     service::{Service, log_to_stderr, raise_file_limit},
 };
@@ -54,9 +54,11 @@ async fn main() -> ExitCode {
     }
     let done = match &args.command {
         None | Some(Command::Run) => run(&args).await.map(|()| ExitCode::SUCCESS),
-        Some(Command::CheckConfig) => once::check_config(&args.config),
-        Some(Command::Check { name, explain }) => once::check(&args.config, name, *explain).await,
-        Some(Command::List) => once::list(&args.config),
+        Some(Command::CheckConfig) => once::check_config(&args.config, &BuiltAgent),
+        Some(Command::Check { name, explain }) => {
+            once::check(&args.config, &BuiltAgent, name, *explain).await
+        },
+        Some(Command::List) => once::list(&args.config, &BuiltAgent),
     };
     done.unwrap_or_else(|reason| {
         eprintln!("fletchck-agent: {}", chain(reason.as_ref()));
@@ -67,7 +69,7 @@ async fn main() -> ExitCode {
 async fn run(args: &Args) -> anyhow::Result<()> {
     log_to_stderr();
     raise_file_limit();
-    let loaded = config::load(&args.config)?;
+    let loaded = config::load_for(&args.config, &BuiltAgent)?;
     let site = &loaded.site;
     let hears = site.mqtt.as_ref().is_some_and(|mqtt| mqtt.base_topic.is_some());
     if site.webui.is_some() || site.broker.is_some() || hears {
@@ -86,7 +88,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
             _ = int.recv() => break,
             // Whoever started it starts it again; a monitor that only looks alive helps nobody.
             reason = service.broken() => return Err(reason),
-            _ = watch.changed() => match config::load(&path) {
+            _ = watch.changed() => match config::load_for(&path, &BuiltAgent) {
                 Ok(loaded) => _ = service.reload(loaded).await,
                 Err(reason) => warn!("the configuration cannot be read, what ran before goes on: {}", chain(&reason)),
             },

@@ -133,7 +133,7 @@ fn examples_make_a_site_without_a_fault() {
         };
         examples.insert(name.into(), example);
     }
-    let site = serde_json::json!({ "checks": examples });
+    let site = serde_json::json!({ "checks": examples, "mqtt": {} });
     let (site, faults) = config::read(&site, &Built, Tz::UTC);
     assert_eq!(faults, []);
     assert_eq!(site.checks.len(), checks::KINDS.len());

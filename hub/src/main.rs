@@ -7,7 +7,7 @@ use fletchck::{
     cli::{Args, Command, Profile, add_agent, args, completions, init, merge, passwd},
     run,
 };
-use fletchck_agent::{chain, once};
+use fletchck_agent::{chain, config::Built, once};
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
@@ -36,10 +36,12 @@ async fn carry_out(args: &Args) -> anyhow::Result<ExitCode> {
             init::init(&args.new_file(), wanted)?;
         }
         Some(Command::CheckConfig { file: other }) => {
-            return once::check_config(other.as_deref().unwrap_or(&file));
+            return once::check_config(other.as_deref().unwrap_or(&file), &Built);
         }
-        Some(Command::Check { name, explain }) => return once::check(&file, name, *explain).await,
-        Some(Command::List) => return once::list(&file),
+        Some(Command::Check { name, explain }) => {
+            return once::check(&file, &Built, name, *explain).await;
+        }
+        Some(Command::List) => return once::list(&file, &Built),
         Some(Command::Merge { file: import }) => merge::merge(&file, import)?,
         Some(Command::Export) => {
             writeln!(std::io::stdout().lock(), "{:#}", once::export(&file)?)?;

@@ -63,13 +63,21 @@ impl Loaded {
 /// # Errors
 /// The file is no configuration at all. Faults of its parts are no error: they stand in [`Loaded::faults`].
 pub fn load(path: &Path) -> Result<Loaded, LoadError> {
+    load_for(path, &Built)
+}
+
+/// Reads a configuration as [`load`] does, for a program that runs these types of checks and actions.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_for(path: &Path, kinds: &impl Kinds) -> Result<Loaded, LoadError> {
     // A variable that is no text can be none of ours.
     let variables = env::vars_os().filter_map(|(name, value)| {
         let name =
             name.into_string().ok().filter(|name| name.to_uppercase().starts_with(PREFIX))?;
         Some((name, value.to_string_lossy().into_owned()))
     });
-    load_with(path, variables, &Built)
+    load_with(path, variables, kinds)
 }
 
 /// Reads a configuration with the fragments beside it, these variables, and these types of checks and actions.

@@ -21,8 +21,8 @@ pub use atomic::{SaveError, replace};
 pub use edit::{create, edit};
 pub use environment::PREFIX;
 pub use format::{Format, LoadError};
-pub use kinds::Built;
-pub use load::{Loaded, host_zone, load, load_with};
+pub use kinds::{Built, BuiltAgent};
+pub use load::{Loaded, host_zone, load, load_for, load_with};
 pub use watch::{Cause, Watch, WatchError};
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use super::{
-    Built, Cause, Format, Loaded, SaveError, Watch, create, edit, load, load_with, replace,
+    Built, BuiltAgent, Cause, Format, Loaded, SaveError, Watch, create, edit, load, load_with, replace,
 };
 
 const ORIGINAL: &str = include_str!("../../../shared/samples/site-saved-by-original.json");
@@ -465,4 +465,24 @@ fn a_site_raises_no_alarm_over_pages_that_the_command_line_moved_or_turned_off()
     let moved = follow(|loaded| loaded.site.webui.as_mut().expect("pages").port = 8444);
     assert_eq!(moved, ((json!(8444), false), other.clone()));
     assert_eq!(follow(|loaded| loaded.site.webui = None), ((json!(8443), true), other));
+}
+
+#[test]
+fn a_push_check_that_nothing_can_hear_of_is_a_fault_that_names_what_to_do() {
+    let check = r#"{"job": {"type": "push", "options": {"token": "0123456789abcdef", "period": 60}},
+        "all": {"type": "sequence", "options": {"checks": ["job", "root"]}}, "root": {"type": "disk"}}"#;
+    let bare = format!("{{\n\"checks\": {check}}}");
+    let page = format!("{{\n\"webui\": {{}}, \"checks\": {check}}}");
+    let folder = site(&[("bare.json", &bare), ("page.json", &page)]);
+    let loaded = load_set(&folder, "bare.json", &[]);
+    insta::assert_snapshot!(told(&folder, &loaded.faults), @r#"
+    error: bare.json:2: checks.job.type: nothing here can hear of the job: this site has no pages and no broker; a `webui`, `mqtt` or `broker` section; or this check at the hub
+    warning: bare.json:3: checks.all.options.checks[0]: check `job` does not run, so the sequence runs without it; mend the check `job`
+    "#);
+    assert!(!loaded.site.checks.contains_key("job") && loaded.site.checks.contains_key("all"));
+    assert!(loaded.site.left_out.contains("job"), "what is stored of it is kept");
+    assert_eq!(load_set(&folder, "page.json", &[]).faults, []);
+    let path = folder.path().join("page.json");
+    let agent = load_with(&path, [], &BuiltAgent).expect("a configuration");
+    assert!(agent.faults[0].wrong.contains("`fletchck-agent` cannot hear"), "{:?}", agent.faults);
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use chrono::Utc;
 use fletchck_shared::{
     CheckName, Outcome, Severity, State, Verdict,
-    config::{self as shared, Check},
+    config::{self as shared, Check, Kinds},
     sequence::{self, Member},
     state::{Rule, Seen, step},
 };
@@ -24,8 +24,13 @@ use crate::{
 ///
 /// # Errors
 /// There is no such check, or it cannot run.
-pub async fn check(path: &Path, name: &CheckName, explain: bool) -> anyhow::Result<ExitCode> {
-    let loaded = config::load(path)?;
+pub async fn check(
+    path: &Path,
+    kinds: &impl Kinds,
+    name: &CheckName,
+    explain: bool,
+) -> anyhow::Result<ExitCode> {
+    let loaded = config::load_for(path, kinds)?;
     let past = Store::read_past(&store_path(&loaded.path))?;
     let outcome = Box::pin(run(&loaded, &past, name)).await?;
     print(name, &outcome);

@@ -3,16 +3,16 @@
 use std::{path::Path, process::ExitCode};
 
 use anyhow::Result;
-use fletchck_shared::config::Severity;
+use fletchck_shared::config::{Kinds, Severity};
 
-use crate::config::{Loaded, load};
+use crate::config::{Loaded, load_for};
 
 /// Prints everything that is wrong with a configuration, a fault a line. Exits with 1 if a part of it cannot run.
 ///
 /// # Errors
 /// The file is no configuration at all.
-pub fn check_config(path: &Path) -> Result<ExitCode> {
-    let loaded = load(path)?;
+pub fn check_config(path: &Path, kinds: &impl Kinds) -> Result<ExitCode> {
+    let loaded = load_for(path, kinds)?;
     for fault in &loaded.faults {
         println!("{fault}");
     }

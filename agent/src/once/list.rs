@@ -2,7 +2,7 @@
 
 use std::{io::Write, path::Path, process::ExitCode};
 
-use fletchck_shared::{State, time};
+use fletchck_shared::{State, config::Kinds, time};
 
 use crate::{
     config::{self, host_zone},
@@ -14,8 +14,8 @@ use crate::{
 ///
 /// # Errors
 /// It is no configuration, or the store cannot be read.
-pub fn list(path: &Path) -> anyhow::Result<ExitCode> {
-    let loaded = config::load(path)?;
+pub fn list(path: &Path, kinds: &impl Kinds) -> anyhow::Result<ExitCode> {
+    let loaded = config::load_for(path, kinds)?;
     let past = Store::read_past(&store_path(&loaded.path))?;
     let zone = loaded.site.timezone.unwrap_or_else(host_zone);
     let mut rows = vec![["STATE", "CHECK", "TYPE", "LAST RUN", "TRIGGER", ""].map(str::to_owned)];

@@ -12,13 +12,13 @@ use super::{
 };
 use crate::{
     ActionName, CheckName,
-    config::{Check, Fault, Kinds, Path},
+    config::{Check, Fault, Kinds, Path, Site},
 };
 
 const ALWAYS: &str = "this check runs without it";
 const MEMBER: &str = "the sequence runs without it";
 
-/// Reads all checks.
+/// Reads all checks of a site whose other sections are read already.
 ///
 /// What a check that is left out means to others: a sequence runs without it, for its other members must still be
 /// watched, and a check that depends on it runs always, for an alert too many is better than one too few.
@@ -26,6 +26,7 @@ pub(super) fn checks(
     map: &Map<String, Value>,
     path: &Path,
     kinds: &impl Kinds,
+    site: &Site,
     actions: &Names<ActionName>,
     zone: Tz,
     faults: &mut Vec<Fault>,
@@ -34,6 +35,7 @@ pub(super) fn checks(
         .iter()
         .map(|(key, value)| draft(key, value, path.key(key), kinds, actions, zone))
         .collect();
+    out_of_place(&mut drafts, kinds, site);
     remote_ids(&mut drafts);
     let mut edges = resolve(&mut drafts);
     cut_cycles(&mut drafts, &mut edges);
@@ -43,6 +45,17 @@ pub(super) fn checks(
         faults.append(&mut draft.faults);
     }
     drafts.into_iter().filter_map(|draft| draft.check).collect()
+}
+
+/// Checks that cannot run at this site, whatever their options.
+fn out_of_place(drafts: &mut [Draft<'_>], kinds: &impl Kinds, site: &Site) {
+    for draft in drafts {
+        let kind = draft.check.as_ref().map(|(_, check)| check.kind.as_str());
+        if let Some((wrong, right)) = kind.and_then(|kind| kinds.out_of_place(kind, site)) {
+            draft.faults.push(Fault::error(draft.path.key("type"), wrong, right));
+            draft.check = None;
+        }
+    }
 }
 
 /// Two remote checks of one id would take each other's messages, so only the first runs.
