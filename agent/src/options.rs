@@ -30,6 +30,8 @@ pub struct Opt {
 pub enum Shape {
     /// A text on one line.
     Text,
+    /// The path of a file; a relative one begins at the folder of the configuration.
+    File,
     /// A text that is shown to nobody, or the path of a file that holds it under the same key with `_file` behind it.
     Secret,
     /// Whether or not.
@@ -64,6 +66,11 @@ impl Opt {
     /// A text on one line.
     pub const fn text(name: &'static str, default: &'static str, meaning: &'static str) -> Self {
         Self::new(name, Shape::Text, default, meaning)
+    }
+
+    /// The path of a file.
+    pub const fn file(name: &'static str, default: &'static str, meaning: &'static str) -> Self {
+        Self::new(name, Shape::File, default, meaning)
     }
 
     /// Whether or not.
@@ -106,6 +113,7 @@ impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Text => "text",
+            Self::File => "path of a file",
             Self::Secret => "secret",
             Self::Flag => "true or false",
             Self::Number => "number",

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     Built, LoadError, PREFIX,
     environment::overrides,
+    files,
     format::{Document, Format, document},
     layer::{Layer, Merged, merge},
     lines, secrets,
@@ -116,6 +117,7 @@ pub fn load_with(
         merged = merge(layers().chain(set).collect()).map_err(failed)?;
     }
     let mut read = secrets::read(&mut merged, &folder);
+    files::from_folder(&mut merged.map, &folder);
     let (mut site, mut found) =
         config::read(&Value::Object(std::mem::take(&mut merged.map)), kinds, host_zone());
     found.append(&mut read.warnings);

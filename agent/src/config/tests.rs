@@ -486,3 +486,21 @@ fn a_push_check_that_nothing_can_hear_of_is_a_fault_that_names_what_to_do() {
     let agent = load_with(&path, [], &BuiltAgent).expect("a configuration");
     assert!(agent.faults[0].wrong.contains("`fletchck-agent` cannot hear"), "{:?}", agent.faults);
 }
+
+#[test]
+fn paths_among_options_begin_at_the_folder_of_the_configuration() {
+    let folder = site(&[(
+        "site.json",
+        r#"{"checks": {"page": {"type": "https", "options": {"hostname": "a.example",
+            "cafile": "tls/ca.pem", "clientCert": "/etc/me.pem", "clientKey": "me.key"}},
+            "mail": {"type": "smtp", "options": {"hostname": "a.example", "cafile": ""}}}}"#,
+    )]);
+    let loaded = load_set(&folder, "site.json", &[]);
+    assert_eq!(loaded.faults, []);
+    let options = &loaded.site.checks["page"].options;
+    let here = |name: &str| json!(folder.path().join(name));
+    assert_eq!(options["cafile"], here("tls/ca.pem"));
+    assert_eq!((&options["clientCert"], &options["clientKey"]), (&json!("/etc/me.pem"), &here("me.key")));
+    assert_eq!(loaded.site.checks["mail"].options["cafile"], "");
+    assert_eq!(loaded.document["checks"]["page"]["options"]["cafile"], "tls/ca.pem");
+}
