@@ -3,7 +3,10 @@
 
 use std::{fmt, ops::RangeInclusive, time::Duration};
 
-use fletchck_shared::{CheckName, config::near};
+use fletchck_shared::{
+    CheckName,
+    config::{Path, near},
+};
 use serde_json::{Map, Value};
 
 /// Option that every type of check takes; it is read with the check itself.
@@ -130,7 +133,7 @@ impl fmt::Display for Shape {
 /// What is wrong with one option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptionFault {
-    /// The option's key.
+    /// The option's key, and behind a dot the key within it, where it is about one.
     pub option: String,
     /// What is wrong.
     pub wrong: String,
@@ -372,6 +375,19 @@ impl<'a> Options<'a> {
     ) {
         let (wrong, right) = (wrong.into(), right.into());
         self.faults.push(OptionFault { option: name.into(), wrong, right, warning: false });
+    }
+
+    /// Notes that one entry of a table is wrong.
+    pub fn fault_within(
+        &mut self,
+        name: &'static str,
+        key: &str,
+        wrong: impl Into<String>,
+        right: impl Into<String>,
+    ) {
+        let option = Path::root().key(name).key(key).into();
+        let (wrong, right) = (wrong.into(), right.into());
+        self.faults.push(OptionFault { option, wrong, right, warning: false });
     }
 
     /// Notes that an option is not as it should be, though it can be used.

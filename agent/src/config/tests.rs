@@ -504,3 +504,39 @@ fn paths_among_options_begin_at_the_folder_of_the_configuration() {
     assert_eq!(loaded.site.checks["mail"].options["cafile"], "");
     assert_eq!(loaded.document["checks"]["page"]["options"]["cafile"], "tls/ca.pem");
 }
+
+#[test]
+fn a_variable_may_name_the_file_of_a_secret() {
+    let folder = site(&[
+        ("site.json", r#"{"checks": {"mail": {"type": "smtp", "options": {"hostname": "a.example", "username": "u"}}}}"#),
+        ("secret", "hush\n"),
+    ]);
+    let private = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(folder.path().join("secret"), private).expect("set");
+    let variable = ("FLETCHCK__CHECKS__MAIL__OPTIONS__PASSWORD_FILE", "secret");
+    let loaded = load_set(&folder, "site.json", &[variable]);
+    assert_eq!(told(&folder, &loaded.faults), "");
+    assert_eq!(loaded.site.checks["mail"].options["password"], "hush");
+}
+
+#[test]
+fn what_a_request_sends_may_lie_in_files() {
+    let options = r#"{"hostname": "a.example", "reqBody_file": "body",
+        "headers": {"Accept": "text/html", "X-Api-Key_file": "key"}}"#;
+    let text = format!(r#"{{"checks": {{"api": {{"type": "https", "options": {options}}}}}}}"#);
+    let folder = site(&[("site.json", &text), ("body", "a=1\n"), ("key", "hush\n")]);
+    for file in ["body", "key"] {
+        let private = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(folder.path().join(file), private).expect("set");
+    }
+    let loaded = load_set(&folder, "site.json", &[]);
+    assert_eq!(told(&folder, &loaded.faults), "");
+    let options = &loaded.site.checks["api"].options;
+    assert_eq!(options["reqBody"], "a=1");
+    assert_eq!(options["headers"]["X-Api-Key"], "hush");
+    assert!(loaded.sources.contains(&folder.path().join("key")), "it is watched");
+
+    fs::remove_file(folder.path().join("key")).expect("removed");
+    let lost = load_set(&folder, "site.json", &[]);
+    insta::assert_snapshot!(told(&folder, &lost.faults), @"error: site.json:2: checks.api.options.headers.X-Api-Key_file: cannot use key: No such file or directory (os error 2); a file with the text in it");
+}

@@ -70,6 +70,19 @@ async fn any_status_is_a_pass_and_the_head_is_logged_as_the_original_does() {
 }
 
 #[tokio::test]
+async fn a_field_whose_text_came_from_a_file_is_hidden() {
+    let server = answers!(stream => {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nX-Echo: open sesame\r\n\r\n").await.expect("sent");
+    });
+    let headers = json!({"X-Door_file": "door", "X-Door": "open sesame", "X-Plain": "as it is"});
+    let outcome = look(&*probe("https", plain(server, json!({"headers": headers})))).await;
+    let said = outcome.conversation.join("\n");
+    assert!(said.contains("> x-door: ****") && said.contains("> x-plain: as it is"), "{said}");
+    assert!(!said.contains("door_file") && !said.contains("sesame"), "{said}");
+    assert!(!outcome.log.join("").contains("sesame"), "{:?}", outcome.log);
+}
+
+#[tokio::test]
 async fn what_is_no_answer_fails_in_plain_words() {
     let garbage =
         answers!(stream => stream.write_all(b"\x00\xffSSH-2.0-x\r\n\r\n").await.expect("sent"));
@@ -391,6 +404,7 @@ fn options_are_judged() {
         (json!({"hostname": "a", "jsonIs": "up"}), "jsonPath"),
         (json!({"hostname": "a", "headers": {"Content-Length": "5"}}), "headers"),
         (json!({"hostname": "a", "headers": {"A b": "5"}}), "headers"),
+        (json!({"hostname": "a", "headers": {"X-Key_file": "k"}}), "headers.X-Key_file"),
         (json!({"hostname": "a", "username": "u"}), "password"),
         (json!({"hostname": "a", "token": "t", "username": "u", "password": "p"}), "token"),
         (json!({"hostname": "a", "token": "t", "tls": false}), "tls"),
