@@ -57,7 +57,7 @@ async fn main() -> ExitCode {
         Some(Command::CheckConfig) => once::check_config(&args.config, &BuiltAgent),
         Some(Command::Check { name, explain }) => {
             once::check(&args.config, &BuiltAgent, name, *explain).await
-        },
+        }
         Some(Command::List) => once::list(&args.config, &BuiltAgent),
     };
     done.unwrap_or_else(|reason| {

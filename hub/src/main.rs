@@ -44,7 +44,11 @@ async fn carry_out(args: &Args) -> anyhow::Result<ExitCode> {
         Some(Command::List) => return once::list(&file, &Built),
         Some(Command::Merge { file: import }) => merge::merge(&file, import)?,
         Some(Command::Export) => {
-            writeln!(std::io::stdout().lock(), "{:#}", once::export(&file)?)?;
+            let once::Export { document, warnings } = once::export(&file)?;
+            for warning in warnings {
+                eprintln!("warning: {warning}");
+            }
+            writeln!(std::io::stdout().lock(), "{document:#}")?;
         }
         Some(Command::Passwd { user }) => passwd::passwd(&file, user)?,
         Some(Command::AddAgent { name, address, output, replace }) => {

@@ -145,8 +145,7 @@ fn keys(name: &str, map: &Map<String, Value>, kinds: &impl Kinds) -> Result<Vec<
         let mut all: Vec<&str> = known.iter().map(AsRef::as_ref).chain(there).collect();
         all.sort_unstable();
         all.dedup();
-        let fits: Vec<&str> =
-            all.iter().copied().filter(|key| plain(key) == plain(word)).collect();
+        let fits: Vec<&str> = all.iter().copied().filter(|key| plain(key) == plain(word)).collect();
         let key = match fits.as_slice() {
             [key] => (*key).to_owned(),
             [] if FREE.contains(&keys.join(".").as_str()) => word.to_owned(),

@@ -30,7 +30,9 @@ impl Loaded {
                     check.options.insert("port".into(), port.into());
                 }
                 None => {
-                    info!("`{name}` is paused, for there are no pages at a port that it could know");
+                    info!(
+                        "`{name}` is paused, for there are no pages at a port that it could know"
+                    );
                     check.paused = true;
                 }
             }

@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use super::{
-    Built, BuiltAgent, Cause, Format, Loaded, SaveError, Watch, create, edit, load, load_with, replace,
+    Built, BuiltAgent, Cause, Format, Loaded, SaveError, Watch, create, edit, gather::Gathered,
+    load, load_with, replace,
 };
 
 const ORIGINAL: &str = include_str!("../../../shared/samples/site-saved-by-original.json");
@@ -443,7 +444,9 @@ fn only_faults_that_were_not_there_before_stand_in_the_way_of_a_reload() {
 
 #[test]
 fn a_site_raises_no_alarm_over_pages_that_the_command_line_moved_or_turned_off() {
-    let page = |port: u16| format!(r#"{{"type": "https", "options": {{"hostname": "localhost", "port": {port}}}}}"#);
+    let page = |port: u16| {
+        format!(r#"{{"type": "https", "options": {{"hostname": "localhost", "port": {port}}}}}"#)
+    };
     let text = format!(
         r#"{{"webui": {{"port": 8443}}, "checks": {{"page": {}, "other": {}}}}}"#,
         page(8443),
@@ -500,7 +503,10 @@ fn paths_among_options_begin_at_the_folder_of_the_configuration() {
     let options = &loaded.site.checks["page"].options;
     let here = |name: &str| json!(folder.path().join(name));
     assert_eq!(options["cafile"], here("tls/ca.pem"));
-    assert_eq!((&options["clientCert"], &options["clientKey"]), (&json!("/etc/me.pem"), &here("me.key")));
+    assert_eq!(
+        (&options["clientCert"], &options["clientKey"]),
+        (&json!("/etc/me.pem"), &here("me.key"))
+    );
     assert_eq!(loaded.site.checks["mail"].options["cafile"], "");
     assert_eq!(loaded.document["checks"]["page"]["options"]["cafile"], "tls/ca.pem");
 }
@@ -508,7 +514,10 @@ fn paths_among_options_begin_at_the_folder_of_the_configuration() {
 #[test]
 fn a_variable_may_name_the_file_of_a_secret() {
     let folder = site(&[
-        ("site.json", r#"{"checks": {"mail": {"type": "smtp", "options": {"hostname": "a.example", "username": "u"}}}}"#),
+        (
+            "site.json",
+            r#"{"checks": {"mail": {"type": "smtp", "options": {"hostname": "a.example", "username": "u"}}}}"#,
+        ),
         ("secret", "hush\n"),
     ]);
     let private = fs::Permissions::from_mode(0o600);
@@ -539,4 +548,26 @@ fn what_a_request_sends_may_lie_in_files() {
     fs::remove_file(folder.path().join("key")).expect("removed");
     let lost = load_set(&folder, "site.json", &[]);
     insta::assert_snapshot!(told(&folder, &lost.faults), @"error: site.json:2: checks.api.options.headers.X-Api-Key_file: cannot use key: No such file or directory (os error 2); a file with the text in it");
+}
+
+#[test]
+fn the_whole_has_what_variables_say_but_none_of_their_secrets() {
+    let folder = site(&[("site.json", r#"{"mqtt": {"password": "kept"}, "checks": {}}"#)]);
+    let path = folder.path().join("site.json");
+    let set = [
+        ("FLETCHCK__TIMEZONE", "Europe/Paris"),
+        ("FLETCHCK__MQTT__PASSWORD", "hush"),
+        ("FLETCHCK__MQTT__PORT", "8883"),
+        (
+            "FLETCHCK__CHECKS",
+            r#"{"api": {"type": "https", "options": {"token": "hush", "hostname": "a.example"}}}"#,
+        ),
+    ];
+    let set = set.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let gathered = Gathered::read(&path, set, &Built).expect("gathered");
+    let (whole, secrets) = gathered.whole().expect("a document");
+    assert_eq!(secrets, ["checks.api.options.token", "mqtt.password"]);
+    let want = json!({"mqtt": {"password": "kept", "port": 8883}, "timezone": "Europe/Paris",
+        "checks": {"api": {"type": "https", "options": {"hostname": "a.example"}}}});
+    assert_eq!(Value::Object(whole), want);
 }

@@ -7,5 +7,5 @@ mod list;
 
 pub use check::check;
 pub use check_config::check_config;
-pub use export::export;
+pub use export::{Export, export};
 pub use list::list;

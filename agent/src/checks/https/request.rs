@@ -10,11 +10,19 @@ use super::place::Place;
 use crate::checks::{Opt, Options, Shape, net::Steps};
 
 /// The option `headers`.
-pub(super) const HEADERS: Opt =
-    Opt::new("headers", Shape::Table, "none", "fields that are sent with the request; `NAME_file` names a file with the text of one");
+pub(super) const HEADERS: Opt = Opt::new(
+    "headers",
+    Shape::Table,
+    "none",
+    "fields that are sent with the request; `NAME_file` names a file with the text of one",
+);
 
 /// The option `reqBody`.
-pub(super) const REQ_BODY: Opt = Opt::text("reqBody", "none", "body that is sent with the request; `reqBody_file` names a file with it");
+pub(super) const REQ_BODY: Opt = Opt::text(
+    "reqBody",
+    "none",
+    "body that is sent with the request; `reqBody_file` names a file with it",
+);
 
 /// The option `username`.
 pub(super) const USERNAME: Opt = Opt::text("username", "none", "user of basic authentication");
