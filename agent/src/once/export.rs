@@ -10,7 +10,9 @@ use fletchck_shared::{
 };
 use serde_json::{Map, Value, json};
 
+use super::original;
 use crate::{
+    checks::file,
     config::{self, Loaded, host_zone},
     service::store_path,
     store::{Past, RemoteRow, Store},
@@ -38,8 +40,9 @@ pub fn export(path: &Path) -> anyhow::Result<Export> {
     let warnings = secrets.into_iter().map(|path| {
         format!("{path} is a secret from elsewhere, which is left out; the original needs it in its file")
     });
-    let warnings = warnings.collect();
+    let mut warnings: Vec<String> = warnings.collect();
     add_data(&mut document, &loaded, &past);
+    original::fit(&mut document, &loaded.faults, &mut warnings);
     Ok(Export { document: Value::Object(document), warnings })
 }
 
@@ -77,6 +80,12 @@ fn add_data(document: &mut Map<String, Value>, loaded: &Loaded, past: &Past) {
         if let (Some(Value::Object(entry)), Some(state)) = (checks.get_mut(name.as_str()), stored) {
             let kind = check.sub_kind.as_ref().unwrap_or(&check.kind);
             entry.insert("data".into(), data(state, kind, site));
+            if let Some(kept) = state.kept.as_ref().filter(|_| check.kind == file::KIND.name) {
+                let options = entry.entry("options").or_insert_with(|| json!({}));
+                if let Value::Object(options) = options {
+                    options.extend(file::left_off(kept));
+                }
+            }
         }
     }
     let mut added: Vec<_> = past.remotes.iter().filter(|(_, row)| row.added).collect();

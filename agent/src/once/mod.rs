@@ -4,6 +4,7 @@ mod check;
 mod check_config;
 mod export;
 mod list;
+mod original;
 
 pub use check::check;
 pub use check_config::check_config;

@@ -268,7 +268,8 @@ fn the_originals_spellings_are_read() {
         "actions": null,
         "checks": { "x": { "type": "disk", "trigger": null, "threshold": null, "publish": "",
             "options": { "level": null, "_path": "/x", "timezone": "europe/berlin" },
-            "data": { "failState": false, "failCount": 0, "log": [], "lastPass": "23 Nov 2026 03:13 CET" } } },
+            "data": { "failState": false, "failCount": 0, "log": [], "lastPass": "23 Nov 2026 03:13 CET",
+                      "lastUpdate": "2026-11-23T03:15:00.5+01:00" } } },
     }));
     assert_eq!(faults, "");
     assert_eq!(site.webui.as_ref().map(|web| web.hostname.as_str()), Some("0.0.0.0"));
@@ -278,6 +279,12 @@ fn the_originals_spellings_are_read() {
     assert!(check.options.is_empty());
     let seed = check.seed.as_ref().expect("read from `data`");
     assert_eq!(seed.last_pass.map(|at| at.to_rfc3339()), Some("2026-11-23T02:13:00+00:00".into()));
+    let heard = seed.last_update.map(|at| at.to_rfc3339());
+    assert_eq!(
+        heard,
+        Some("2026-11-23T02:15:00.500+00:00".into()),
+        "when it was heard last is lost"
+    );
 }
 
 #[test]
