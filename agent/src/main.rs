@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use fletchck_agent::{
     chain,
     config::{self, BuiltAgent, Watch},
-    once,
+    once, say,
     service::{Service, log_to_stderr, raise_file_limit},
 };
 use fletchck_shared::CheckName;
@@ -49,7 +49,7 @@ enum Command {
 async fn main() -> ExitCode {
     let args = Args::parse();
     if let Err(reason) = fletchck_agent::install_crypto() {
-        eprintln!("fletchck-agent: {reason}");
+        say::err(format_args!("fletchck-agent: {reason}"));
         return ExitCode::FAILURE;
     }
     let done = match &args.command {
@@ -61,7 +61,7 @@ async fn main() -> ExitCode {
         Some(Command::List) => once::list(&args.config, &BuiltAgent),
     };
     done.unwrap_or_else(|reason| {
-        eprintln!("fletchck-agent: {}", chain(reason.as_ref()));
+        say::err(format_args!("fletchck-agent: {}", chain(reason.as_ref())));
         ExitCode::FAILURE
     })
 }

@@ -14,6 +14,7 @@ use fletchck_shared::{
 use crate::{
     checks::{self, Before, Plan},
     config::{self, Loaded, host_zone},
+    say,
     service::store_path,
     store::{Past, Store},
     turn::{Places, Turn},
@@ -33,15 +34,14 @@ pub async fn check(
     let loaded = config::load_for(path, kinds)?;
     let past = Store::read_past(&store_path(&loaded.path))?;
     let outcome = Box::pin(run(&loaded, &past, name)).await?;
-    print(name, &outcome);
+    let mut text = shown(name, &outcome);
     if explain {
-        for line in &outcome.conversation {
-            println!("  {line}");
-        }
+        outcome.conversation.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
         if outcome.conversation.is_empty() {
-            println!("  this check holds no conversation");
+            text.push_str("  this check holds no conversation\n");
         }
     }
+    say::out(&text)?;
     Ok(if outcome.verdict == Verdict::Pass { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -117,23 +117,19 @@ fn unknown(loaded: &Loaded, past: &Past, name: &CheckName) -> anyhow::Error {
     anyhow::anyhow!("there is no check `{name}`; `list` shows all of them")
 }
 
-fn print(name: &CheckName, outcome: &Outcome) {
+fn shown(name: &CheckName, outcome: &Outcome) -> String {
     let verdict = match outcome.severity() {
         Severity::Ok => "PASS",
         Severity::Warning => "WARN",
         Severity::Critical => "FAIL",
     };
-    println!("{verdict}  {name}: {}", outcome.text);
-    if let Some(level) = &outcome.level {
-        println!("  level  {}", level.trim());
-    }
-    if let Some(soft_fail) = &outcome.soft_fail {
-        println!("  trying again cannot help: {soft_fail}");
-    }
+    let mut lines = vec![format!("{verdict}  {name}: {}", outcome.text)];
+    lines.extend(outcome.level.iter().map(|level| format!("  level  {}", level.trim())));
+    let soft_fail = outcome.soft_fail.iter();
+    lines.extend(soft_fail.map(|name| format!("  trying again cannot help: {name}")));
     for phase in &outcome.phases {
-        println!("  {:<12} {:>9.1} ms", phase.name, phase.took.as_secs_f64() * 1e3);
+        lines.push(format!("  {:<12} {:>9.1} ms", phase.name, phase.took.as_secs_f64() * 1e3));
     }
-    for line in &outcome.log {
-        println!("  | {line}");
-    }
+    lines.extend(outcome.log.iter().map(|line| format!("  | {line}")));
+    lines.join("\n") + "\n"
 }

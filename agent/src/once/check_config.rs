@@ -5,7 +5,10 @@ use std::{path::Path, process::ExitCode};
 use anyhow::Result;
 use fletchck_shared::config::{Kinds, Severity};
 
-use crate::config::{Loaded, load_for};
+use crate::{
+    config::{Loaded, load_for},
+    say,
+};
 
 /// Prints everything that is wrong with a configuration, a fault a line. Exits with 1 if a part of it cannot run.
 ///
@@ -13,10 +16,8 @@ use crate::config::{Loaded, load_for};
 /// The file is no configuration at all.
 pub fn check_config(path: &Path, kinds: &impl Kinds) -> Result<ExitCode> {
     let loaded = load_for(path, kinds)?;
-    for fault in &loaded.faults {
-        println!("{fault}");
-    }
-    println!("{}: {}", path.display(), summary(&loaded));
+    let faults: String = loaded.faults.iter().map(|fault| format!("{fault}\n")).collect();
+    say::out(&format!("{faults}{}: {}\n", path.display(), summary(&loaded)))?;
     Ok(if loaded.sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -1,11 +1,12 @@
 //! The checks of a site, a line each.
 
-use std::{io::Write, path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
 use fletchck_shared::{State, config::Kinds, time};
 
 use crate::{
     config::{self, host_zone},
+    say,
     service::store_path,
     store::Store,
 };
@@ -41,14 +42,14 @@ pub fn list(path: &Path, kinds: &impl Kinds) -> anyhow::Result<ExitCode> {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let mut out = std::io::stdout().lock();
+    let mut text = String::new();
     for row in rows {
         let cells: Vec<_> =
             row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        writeln!(out, "{}", cells.join("  ").trim_end())?;
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
     }
-    for fault in &loaded.faults {
-        eprintln!("{fault}");
-    }
+    say::out(&text)?;
+    loaded.faults.iter().for_each(say::err);
     Ok(ExitCode::SUCCESS)
 }

@@ -2,13 +2,15 @@
 
 use std::{
     fs,
-    io::{self, Write},
     net::IpAddr,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use fletchck_agent::config::{create, edit, load};
+use fletchck_agent::{
+    config::{create, edit, load},
+    say,
+};
 use fletchck_shared::{
     AgentId,
     config::{Listener, Site},
@@ -93,13 +95,16 @@ pub fn add_agent(path: &Path, wanted: &Wanted) -> Result<()> {
     );
     if print {
         let text = serde_json::to_string_pretty(&agent)?;
-        writeln!(io::stdout(), "{text}").context("printing the agent's configuration")?;
+        say::out(&format!("{text}\n")).context("printing the agent's configuration")?;
         return Ok(());
     }
     create(&output, &agent)
         .context("the agent is known, but has no configuration; use --replace")?;
-    println!("`{name}` may report to {}:{}.", link.hostname, link.port);
-    println!("Copy {} to it and run there: fletchck-agent --config {0}", output.display());
+    let Link { hostname, port, .. } = link;
+    let output = output.display();
+    say::out(&format!(
+        "`{name}` may report to {hostname}:{port}.\nCopy {output} to it and run there: fletchck-agent --config {output}\n"
+    ))?;
     Ok(())
 }
 
@@ -140,7 +145,7 @@ fn link(site: &Site, address: Option<&str>) -> Result<Link> {
     };
     let port = listener.listen.port();
     if !listener.tls {
-        eprintln!("warning: this listener has no TLS, so passwords cross the network as they are");
+        say::err("warning: this listener has no TLS, so passwords cross the network as they are");
         return Ok(Link { hostname, port, tls: false, ca: None });
     }
     let web = site.webui.as_ref();
@@ -148,10 +153,10 @@ fn link(site: &Site, address: Option<&str>) -> Result<Link> {
     let cert = cert.context("the listener has no certificate; set `cert` and `key`")?;
     let (ca, names) = certificates(cert)?;
     if !names.contains(&hostname) {
-        eprintln!(
+        say::err(format_args!(
             "warning: the certificate does not hold for {hostname}, so the agent will refuse it; use --address with one of {}",
             names.join(", ")
-        );
+        ));
     }
     Ok(Link { hostname, port, tls: true, ca })
 }

@@ -1,0 +1,39 @@
+//! The command line, as people and scripts meet it.
+
+use std::{
+    fs, io,
+    process::{Command, Output},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use fletchck_tests::fletchck::Program;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::task::spawn_blocking;
+
+/// Runs a program in a folder, with nobody who reads its standard output.
+async fn unread(program: Program, dir: &TempDir, args: &[&str]) -> Result<Output> {
+    let (reader, writer) = io::pipe()?;
+    drop(reader);
+    let mut command = Command::new(program.path()?);
+    command.current_dir(dir.path()).args(args).stdout(writer);
+    spawn_blocking(move || command.output()).await?.context("running it")
+}
+
+#[tokio::test]
+async fn a_reader_who_has_had_enough_is_no_failure() -> Result<()> {
+    let dir = TempDir::new()?;
+    let site = json!({ "checks": { "root": { "type": "disk", "options": { "level": 100 } } } });
+    fs::write(dir.path().join("fletchck.conf"), site.to_string())?;
+    let both = [&["check-config"] as &[&str], &["check", "root"], &["list"]];
+    let ours = [&["export"] as &[&str], &["completions", "bash"]];
+    let runs = [(Program::Full, &both[..]), (Program::Full, &ours), (Program::Agent, &both)];
+    for (program, commands) in runs {
+        for args in commands {
+            let output = unread(program, &dir, args).await?;
+            let told = String::from_utf8_lossy(&output.stderr);
+            ensure!(output.status.success() && told.is_empty(), "{args:?}: {told}");
+        }
+    }
+    Ok(())
+}
