@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use fletchck_tests::fletchck::Program;
+use fletchck_tests::fletchck::{Fletchck, Program};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
@@ -36,4 +36,15 @@ async fn a_reader_who_has_had_enough_is_no_failure() -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn a_store_that_was_emptied_is_told() -> Result<()> {
+    let mut site = Fletchck::start(Program::Agent, &json!({ "checks": {} })).await?;
+    ensure!(!site.process()?.log().contains("is empty"), "a new store is no empty one");
+    site.stop().await?;
+    fs::write(site.dir().join("fletchck.db"), "")?;
+    site.restart().await?;
+    site.process()?.wait_for_line("fletchck.db is empty, and is made anew").await?;
+    site.stop().await
 }
