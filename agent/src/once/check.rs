@@ -105,10 +105,10 @@ fn zone(loaded: &Loaded, check: &Check) -> chrono_tz::Tz {
 
 fn unknown(loaded: &Loaded, past: &Past, name: &CheckName) -> anyhow::Error {
     if loaded.site.left_out.contains(name) {
-        let path = format!("checks.{name}");
+        let path = shared::Path::root().key("checks").key(name.as_str());
         let faults = loaded.faults.iter().filter(|fault| fault.severity == shared::Severity::Error);
         let own: Vec<_> =
-            faults.filter(|fault| fault.path.starts_with(&path)).map(ToString::to_string).collect();
+            faults.filter(|fault| path.holds(&fault.path)).map(ToString::to_string).collect();
         return anyhow::anyhow!("`{name}` does not run for a fault in it: {}", own.join("; "));
     }
     if past.remotes.contains_key(name) {
@@ -132,4 +132,29 @@ fn shown(name: &CheckName, outcome: &Outcome) -> String {
     }
     lines.extend(outcome.log.iter().map(|line| format!("  | {line}")));
     lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::config::Built;
+
+    #[tokio::test]
+    async fn a_faulty_check_tells_its_own_faults_whatever_its_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("fletchck.conf");
+        let site = r#"{"checks": {"a": {"type": "dsik"}, "ab": {"type": "memroy"},
+            "Web Site": {"type": "httsp"}}}"#;
+        fs::write(&path, site).expect("written");
+        let told = async |name: &str| {
+            let name = CheckName::try_from(name).expect("a name");
+            check(&path, &Built, &name, false).await.expect_err("faulty").to_string()
+        };
+        let a = told("a").await;
+        assert!(a.contains("`dsik`") && !a.contains("`memroy`"), "{a}");
+        let quoted = told("Web Site").await;
+        assert!(quoted.contains("`httsp`"), "{quoted}");
+    }
 }
