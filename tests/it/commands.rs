@@ -6,7 +6,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use fletchck_tests::fletchck::{Fletchck, Program};
+use fletchck_tests::{
+    fletchck::{Fletchck, Program},
+    nginx::Nginx,
+    pki::Pki,
+};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
@@ -47,4 +51,33 @@ async fn a_store_that_was_emptied_is_told() -> Result<()> {
     site.restart().await?;
     site.process()?.wait_for_line("fletchck.db is empty, and is made anew").await?;
     site.stop().await
+}
+
+#[tokio::test]
+async fn a_check_tells_its_parts_and_the_whole_and_a_sequence_what_its_members_said() -> Result<()>
+{
+    let dir = TempDir::new()?;
+    let nginx = Nginx::start(&Pki::create(dir.path())?).await?;
+    let site = Fletchck::prepare(
+        Program::Full,
+        &json!({ "checks": {
+            "page": { "type": "https",
+                      "options": { "hostname": "127.0.0.1", "port": nginx.http, "tls": false } },
+            "ram": { "type": "memory", "options": { "level": 100 } },
+            "all": { "type": "sequence", "options": { "checks": ["page", "ram"] } },
+        } }),
+    )?;
+    for (args, wanted) in [
+        (&["check", "page"] as &[&str], &["dns ", "connect ", "first byte ", "total "] as &[&str]),
+        (&["check", "ram"], &["look ", "total "]),
+        (&["check", "all", "--explain"], &["total ", "page: > HEAD / HTTP/1.1"]),
+    ] {
+        let output = site.run(args).await?;
+        let told = String::from_utf8_lossy(&output.stdout);
+        let missing = wanted
+            .iter()
+            .find(|part| !told.lines().any(|line| line.trim_start().starts_with(**part)));
+        ensure!(output.status.success() && missing.is_none(), "{missing:?} of {args:?}: {told}");
+    }
+    Ok(())
 }

@@ -1,6 +1,10 @@
 //! One run of one check, for a person to read.
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail};
 use chrono::Utc;
@@ -64,6 +68,8 @@ async fn run(loaded: &Loaded, past: &Past, name: &CheckName) -> anyhow::Result<O
             Ok(turn.run(&Places::new(4), &Utc::now).await.outcome)
         }
         Plan::Sequence(members) => {
+            let began = Instant::now();
+            let mut conversation = Vec::new();
             let mut states: Vec<(CheckName, String, State)> = Vec::new();
             let mut members: Vec<_> =
                 members.iter().filter_map(|name| loaded.site.checks.get_key_value(name)).collect();
@@ -73,12 +79,14 @@ async fn run(loaded: &Loaded, past: &Past, name: &CheckName) -> anyhow::Result<O
                     step(&Rule::default(), &State::default(), Seen::Paused(Utc::now())).0
                 } else {
                     let outcome = Box::pin(run(loaded, past, name)).await?;
+                    let said = outcome.conversation.iter().map(|line| format!("{name}: {line}"));
+                    conversation.extend(said);
                     step(&Rule::default(), &State::default(), Seen::Ran(&outcome)).0
                 };
                 states.push((name.clone(), check.kind.clone(), seen));
             }
             let seen = states.iter().map(|(name, kind, state)| Member { name, kind, state });
-            Ok(sequence::judge(seen))
+            Ok(Outcome { conversation, took: began.elapsed(), ..sequence::judge(seen) })
         }
         Plan::Remote { .. } | Plan::Push(_) => {
             let Some(row) = past.checks.get(name) else {
@@ -127,8 +135,11 @@ fn shown(name: &CheckName, outcome: &Outcome) -> String {
     lines.extend(outcome.level.iter().map(|level| format!("  level  {}", level.trim())));
     let soft_fail = outcome.soft_fail.iter();
     lines.extend(soft_fail.map(|name| format!("  trying again cannot help: {name}")));
-    for phase in &outcome.phases {
-        lines.push(format!("  {:<12} {:>9.1} ms", phase.name, phase.took.as_secs_f64() * 1e3));
+    let time =
+        |name: &str, took: Duration| format!("  {name:<12} {:>9.1} ms", took.as_secs_f64() * 1e3);
+    lines.extend(outcome.phases.iter().map(|phase| time(&phase.name, phase.took)));
+    if !outcome.took.is_zero() {
+        lines.push(time("total", outcome.took));
     }
     lines.extend(outcome.log.iter().map(|line| format!("  | {line}")));
     lines.join("\n") + "\n"

@@ -57,7 +57,7 @@ impl Https {
         ask: &Ask,
         steps: &mut Steps,
     ) -> Result<Answer, TalkError> {
-        steps.begin("answer");
+        steps.begin("first byte");
         let request = ask
             .request(place, version, steps)
             .map_err(|error| TalkError::Wrong(format!("it cannot be asked so: {error}")))?;

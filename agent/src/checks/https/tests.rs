@@ -66,7 +66,7 @@ async fn any_status_is_a_pass_and_the_head_is_logged_as_the_original_does() {
         format!("GET http://127.0.0.1:{}/ answered 500 Internal Server Error", server.port());
     assert_eq!(outcome.text, text);
     let phases: Vec<_> = outcome.phases.iter().map(|phase| phase.name.as_str()).collect();
-    assert_eq!(phases, ["dns", "connect", "answer"]);
+    assert_eq!(phases, ["dns", "connect", "first byte"]);
 }
 
 #[tokio::test]
