@@ -6,6 +6,7 @@ mod expect;
 mod json;
 mod place;
 mod request;
+mod secret;
 mod status;
 mod version;
 
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 
 pub(super) use self::ask::{HEAD_BYTES, beside, wrong};
 pub(super) use self::place::Place;
+pub(super) use self::secret::note;
 use self::{expect::Expect, request::Ask, version::Versions};
 use super::{
     Answers, Kind, Look, Opt, Options, Plan, Probe,

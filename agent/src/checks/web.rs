@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     Look,
-    https::{HEAD_BYTES, Place, beside, wrong},
+    https::{HEAD_BYTES, Place, beside, note, wrong},
     net::{NetError, Steps, TalkError, Tls},
 };
 
@@ -59,9 +59,7 @@ pub(super) async fn get(
     let answer = async move {
         let response = sender.send_request(request).await.map_err(|error| wrong(&error))?;
         steps.got(&format!("{:?} {}", response.version(), response.status()));
-        for (name, value) in response.headers() {
-            steps.got(&format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
-        }
+        note(response.headers(), steps);
         let (head, mut rest) = response.into_parts();
         steps.begin("body");
         let mut body = Vec::new();

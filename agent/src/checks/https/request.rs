@@ -6,7 +6,10 @@ use fletchck_shared::Secret;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
 use http_body_util::Full;
 
-use super::place::Place;
+use super::{
+    place::Place,
+    secret::{is_secret, lossy},
+};
 use crate::checks::{Opt, Options, Shape, net::Steps};
 
 /// The option `headers`.
@@ -273,14 +276,4 @@ fn fields(options: &mut Options<'_>) -> HeaderMap {
         fields.insert(name, value);
     }
     fields
-}
-
-/// Whether a field is likely to carry a secret.
-fn is_secret(name: &HeaderName) -> bool {
-    const SIGNS: [&str; 6] = ["auth", "cookie", "key", "token", "secret", "pass"];
-    SIGNS.iter().any(|sign| name.as_str().contains(sign))
-}
-
-fn lossy(value: &HeaderValue) -> String {
-    String::from_utf8_lossy(value.as_bytes()).into_owned()
 }

@@ -70,6 +70,20 @@ async fn any_status_is_a_pass_and_the_head_is_logged_as_the_original_does() {
 }
 
 #[tokio::test]
+async fn a_cookie_of_the_answer_is_told_nowhere() {
+    let server = answers!(stream => {
+        let head = b"HTTP/1.1 200 OK\r\nSet-Cookie: sid=open sesame; Path=/\r\nX-Again: open sesame\r\n\r\n";
+        stream.write_all(head).await.expect("sent");
+    });
+    let expect = json!({"reqType": "GET", "expectHeaders": {"x-again": "another"}});
+    let outcome = look(&*probe("https", plain(server, expect))).await;
+    let told = [outcome.log.join("\n"), outcome.conversation.join("\n"), outcome.text].join("\n");
+    assert!(told.contains("Set-Cookie: sid=****; Path=/"), "{told}");
+    assert!(told.contains("set-cookie: sid=****; Path=/"), "{told}");
+    assert!(!told.contains("sesame"), "{told}");
+}
+
+#[tokio::test]
 async fn a_field_whose_text_came_from_a_file_is_hidden() {
     let server = answers!(stream => {
         stream.write_all(b"HTTP/1.1 200 OK\r\nX-Echo: open sesame\r\n\r\n").await.expect("sent");
