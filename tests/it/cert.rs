@@ -20,6 +20,7 @@ async fn nginx() -> Result<(Nginx, Pki, TempDir)> {
 async fn a_server_shows_a_certificate_in_every_state() -> Result<()> {
     let (nginx, pki, _dir) = nginx().await?;
     certificates::are_told_apart("cert", nginx.https, json!({}), &pki).await?;
+    certificates::are_told_apart("tcp", nginx.https, json!({"tls": true}), &pki).await?;
     for (host, level) in [
         ("localhost", "59 days"),
         ("expiring.localhost", "2 days"),

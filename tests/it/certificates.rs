@@ -49,7 +49,10 @@ pub(crate) async fn are_told_apart(kind: &str, port: u16, more: Value, pki: &Pki
     let warned = json!({"hostname": "localhost", "port": port, "cafile": pki.ca, "warn": 100});
     judge(kind, &mut trusted.clone(), &more, Err("not for other.localhost")).await?;
     judge(kind, &mut named.clone(), &more, Err("not for wrong.localhost")).await?;
-    judge(kind, &mut warned.clone(), &more, Ok(())).await
+    judge(kind, &mut warned.clone(), &more, Ok(())).await?;
+    let mut alerting = warned;
+    alerting["warnAlerts"] = json!(true);
+    judge(kind, &mut alerting, &more, Ok(())).await
 }
 
 async fn judge(
@@ -65,7 +68,9 @@ async fn judge(
     let told = format!("{kind} {options}: {seen:?}");
     match want {
         Ok(()) => {
-            ensure!(seen.verdict == Verdict::Pass && seen.soft_fail.is_none(), "{told}");
+            let alerts = options.get("warnAlerts").is_some();
+            let verdict = if alerts { Verdict::Fail } else { Verdict::Pass };
+            ensure!(seen.verdict == verdict && seen.soft_fail.is_none(), "{told}");
             ensure!(seen.warning == options.get("warn").is_some(), "{told}");
         }
         Err(words) => {
