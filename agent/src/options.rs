@@ -28,7 +28,7 @@ pub struct Opt {
     pub meaning: &'static str,
 }
 
-/// What is given for an option: what a form asks for, and what the reference page says.
+/// What is given for an option, as the reference page says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// A text on one line.
