@@ -88,9 +88,9 @@ async fn run(args: &Args) -> anyhow::Result<()> {
             _ = int.recv() => break,
             // Whoever started it starts it again; a monitor that only looks alive helps nobody.
             reason = service.broken() => return Err(reason),
-            _ = watch.changed() => match config::load_for(&path, &BuiltAgent) {
+            _ = watch.changed() => match config::load_aside(&path, BuiltAgent).await {
                 Ok(loaded) => _ = service.reload(loaded).await,
-                Err(reason) => warn!("the configuration cannot be read, what ran before goes on: {}", chain(&reason)),
+                Err(reason) => warn!("the configuration cannot be read, what ran before goes on: {}", chain(reason.as_ref())),
             },
         }
     }

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anyhow::Context as _;
 use chrono_tz::Tz;
 use fletchck_shared::config::{self, Fault, Kinds, Severity, Site};
 use serde_json::{Map, Value};
@@ -72,6 +73,17 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
 /// As [`load`].
 pub fn load_for(path: &Path, kinds: &impl Kinds) -> Result<Loaded, LoadError> {
     load_with(path, variables(), kinds)
+}
+
+/// Reads a configuration as [`load_for`] does, on a thread where that may take its time: a file of thousands of checks must
+/// not hold up those that run.
+///
+/// # Errors
+/// As [`load_for`].
+pub async fn load_aside(path: &Path, kinds: impl Kinds + Send + 'static) -> anyhow::Result<Loaded> {
+    let path = path.to_path_buf();
+    let loaded = tokio::task::spawn_blocking(move || load_for(&path, &kinds)).await;
+    Ok(loaded.context("the reading broke down; please report this")??)
 }
 
 /// Those of this process that may be ours. One that is no text is none.
