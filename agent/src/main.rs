@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 /// Runs the checks of one machine and publishes their state over MQTT.
 #[derive(Debug, Parser)]
-#[command(name = "fletchck-agent", version, about, max_term_width = 100)]
+#[command(name = "fletchck-agent", version, max_term_width = 100)]
 struct Args {
     /// Configuration file
     #[arg(long, short, global = true, default_value = "fletchck.conf", value_name = "FILE")]
@@ -30,8 +30,11 @@ struct Args {
 enum Command {
     /// Run the checks
     Run,
-    /// Tell all that is wrong with the configuration; exit 1 if a part of it does not run
-    CheckConfig,
+    /// Tell all that is wrong with a configuration; exit 1 if a part of it does not run
+    CheckConfig {
+        /// The configuration, instead of the one of --config
+        file: Option<PathBuf>,
+    },
     /// Run one check once: phases, log and verdict; exit 1 if it fails
     Check {
         /// Name of the check
@@ -54,7 +57,9 @@ async fn main() -> ExitCode {
     }
     let done = match &args.command {
         None | Some(Command::Run) => run(&args).await.map(|()| ExitCode::SUCCESS),
-        Some(Command::CheckConfig) => once::check_config(&args.config, &BuiltAgent),
+        Some(Command::CheckConfig { file }) => {
+            once::check_config(file.as_ref().unwrap_or(&args.config), &BuiltAgent)
+        }
         Some(Command::Check { name, explain }) => {
             once::check(&args.config, &BuiltAgent, name, *explain).await
         }

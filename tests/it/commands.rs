@@ -81,3 +81,35 @@ async fn a_check_tells_its_parts_and_the_whole_and_a_sequence_what_its_members_s
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn the_agent_says_what_it_is_and_checks_any_configuration() -> Result<()> {
+    let dir = TempDir::new()?;
+    fs::write(dir.path().join("other.json"), r#"{"checks": {"a": {"type": "dsik"}}}"#)?;
+    let agent = async |args: &[&str]| {
+        let mut command = Command::new(Program::Agent.path()?);
+        command.current_dir(dir.path()).args(args);
+        anyhow::Ok(spawn_blocking(move || command.output()).await??)
+    };
+    let checked = agent(&["check-config", "other.json"]).await?;
+    let told = String::from_utf8_lossy(&checked.stdout);
+    ensure!(checked.status.code() == Some(1) && told.contains("did you mean `disk`?"), "{told}");
+    let help = agent(&["--help"]).await?;
+    let told = String::from_utf8_lossy(&help.stdout);
+    ensure!(told.starts_with("Runs the checks of one machine"), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_log_says_once_how_grave_a_fault_is() -> Result<()> {
+    let checks = json!({ "a": { "type": "dsik" }, "b": { "type": "disk", "colour": 5 } });
+    let mut site = Fletchck::start(Program::Agent, &json!({ "checks": checks })).await?;
+    let log = site.process()?.log();
+    let line = |part: &str| log.lines().find(|line| line.contains(part)).unwrap_or_default();
+    ensure!(line("checks.a.type").contains("ERROR"), "{log}");
+    ensure!(line("checks.b.colour").contains("WARN"), "{log}");
+    ensure!(!log.contains("error: ") && !log.contains("warning: "), "{log}");
+    site.write(&json!({ "checks": { "a": { "type": "dsik" }, "b": { "type": "dsk" } } }))?;
+    site.process()?.wait_for_line("has 1 new fault; what ran before goes on").await?;
+    site.stop().await
+}

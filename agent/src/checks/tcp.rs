@@ -53,7 +53,7 @@ struct Tcp {
 
 fn build(options: &mut Options<'_>) -> Option<Plan> {
     if !options.given("port") {
-        options.fault("port", "it is missing", "it has no default: give it");
+        options.fault("port", "it is missing", "a port from 1 to 65535");
     }
     let reach = Reach::read(options, 1, 5);
     let on = options.flag("tls", false);

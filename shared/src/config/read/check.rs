@@ -161,8 +161,8 @@ fn trigger(table: &mut Table<'_>) -> Option<Trigger> {
         Ok(trigger) => Some(trigger),
         Err(e) => {
             let right = match value.get("cron") {
-                Some(_) => "`{\"cron\": {\"hour\": 3, \"minute\": 30}}` for example",
-                None => "`{\"interval\": {\"minutes\": 5}}` for example",
+                Some(_) => "as in `{\"cron\": {\"hour\": 3, \"minute\": 30}}`",
+                None => "as in `{\"interval\": {\"minutes\": 5}}`",
             };
             table.error("trigger", e.to_string(), right);
             None
