@@ -8,6 +8,7 @@ pub mod disk;
 pub mod domain;
 pub mod exec;
 pub mod file;
+mod here;
 pub mod https;
 pub mod imap;
 mod limit;
