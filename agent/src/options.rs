@@ -19,11 +19,13 @@ pub struct Opt {
     pub meaning: &'static str,
 }
 
-/// What is given for an option: what a form asks for, and what the reference page says.
+/// What is given for an option, as the reference page says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// A text on one line.
     Text,
+    /// The path of a file; a relative one begins at the folder of the configuration.
+    File,
     /// A text that is shown to nobody, or the path of a file that holds it under the same key with `_file` behind it.
     Secret,
     /// Whether or not.
@@ -58,6 +60,11 @@ impl Opt {
     /// A text on one line.
     pub const fn text(name: &'static str, default: &'static str, meaning: &'static str) -> Self {
         Self::new(name, Shape::Text, default, meaning)
+    }
+
+    /// The path of a file.
+    pub const fn file(name: &'static str, default: &'static str, meaning: &'static str) -> Self {
+        Self::new(name, Shape::File, default, meaning)
     }
 
     /// Whether or not.
@@ -100,6 +107,7 @@ impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Text => "text",
+            Self::File => "path of a file",
             Self::Secret => "secret",
             Self::Flag => "true or false",
             Self::Number => "number",

@@ -1,11 +1,11 @@
-//! The reference pages, made from the tables of checks and actions. A test compares them with what is in `docs`:
-//! `FLETCHCK_BLESS=1 cargo test -p fletchck-agent reference` writes them anew.
+//! The reference pages and the example with a check of every type, made from the tables of checks and actions. A test
+//! compares them with what is in the repository: `FLETCHCK_BLESS=1 cargo test -p fletchck-agent reference` writes them anew.
 
 use std::{env, fmt::Write as _, fs, path::Path};
 
 use chrono_tz::Tz;
 use fletchck_shared::config;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
     actions,
@@ -52,6 +52,25 @@ fn actions_page() -> String {
     page
 }
 
+/// A site with a check of every type, each the example of its type.
+fn example() -> Value {
+    let mut checks = Map::new();
+    for kind in checks::KINDS {
+        let example: Value = serde_json::from_str(kind.example).expect(kind.name);
+        // The names that the example of a sequence has for its members.
+        let name = match kind.name {
+            "memory" => "ram",
+            "cpu" => "load",
+            "disk" => "root",
+            "load" => "load average",
+            other => other,
+        };
+        checks.insert(name.into(), example);
+    }
+    // Jobs report to the check `push` over the broker.
+    json!({ "mqtt": { "hostname": "hub.example.org" }, "checks": checks })
+}
+
 fn section(page: &mut String, name: &str, summary: &str, options: &[Opt]) {
     let (first, rest) = summary.split_at(1);
     let first = first.to_uppercase();
@@ -80,17 +99,20 @@ fn answers(page: &mut String, answers: &Answers) {
 
 #[test]
 fn pages_are_those_of_the_tables() {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
-    for (file, page) in [("checks.md", checks_page()), ("actions.md", actions_page())] {
-        let path = docs.join(file);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (file, page) in [
+        ("docs/checks.md", checks_page()),
+        ("docs/actions.md", actions_page()),
+        ("deploy/examples/checks.json", format!("{:#}\n", example())),
+    ] {
+        let path = root.join(file);
         if env::var_os("FLETCHCK_BLESS").is_some() {
-            fs::create_dir_all(&docs).expect("the folder is made");
             fs::write(&path, &page).expect("the page is written");
         }
         let found = fs::read_to_string(&path).unwrap_or_default();
         assert!(
             found == page,
-            "docs/{file} is out of date: run FLETCHCK_BLESS=1 cargo test -p fletchck-agent reference"
+            "{file} is out of date: run FLETCHCK_BLESS=1 cargo test -p fletchck-agent reference"
         );
     }
 }
@@ -119,26 +141,11 @@ fn names_are_unique_and_in_order_and_everything_is_said() {
 
 #[test]
 fn examples_make_a_site_without_a_fault() {
-    let mut examples = Map::new();
-    for kind in checks::KINDS {
-        let example: Value = serde_json::from_str(kind.example).expect(kind.name);
-        assert_eq!(example["type"], kind.name);
-        // The names that the example of a sequence has for its members.
-        let name = match kind.name {
-            "memory" => "ram",
-            "cpu" => "load",
-            "disk" => "root",
-            "load" => "load average",
-            other => other,
-        };
-        examples.insert(name.into(), example);
-    }
-    let site = serde_json::json!({ "checks": examples });
-    let (site, faults) = config::read(&site, &Built, Tz::UTC);
+    let (site, faults) = config::read(&example(), &Built, Tz::UTC);
     assert_eq!(faults, []);
     assert_eq!(site.checks.len(), checks::KINDS.len());
-    for check in site.checks.values() {
-        let kind = checks::kind(&check.kind).expect("a type");
+    for kind in checks::KINDS {
+        let check = site.checks.values().find(|check| check.kind == kind.name).expect(kind.name);
         let (plan, faults) = kind.plan(&check.options);
         assert!(plan.is_some() && faults.is_empty(), "{}: {faults:?}", kind.name);
     }

@@ -127,7 +127,10 @@ impl Turn {
         let looked = AssertUnwindSafe(self.probe.look(&look)).catch_unwind();
         match timeout(limit, looked).await {
             // A probe with a timeout of its own ends a little before its limit.
-            Ok(Ok(outcome)) => Ended { outcome, hung: began.elapsed() * 2 >= limit },
+            Ok(Ok(outcome)) => {
+                let took = began.elapsed();
+                Ended { outcome: in_parts(outcome, took), hung: took * 2 >= limit }
+            }
             Ok(Err(_panic)) => {
                 // A fault of this program must neither end it nor look like a fault of the target.
                 error!("the probe of `{}` broke down; please report this", self.name);
@@ -141,7 +144,15 @@ impl Turn {
 
 fn no_answer(limit: Duration, took: Duration) -> Outcome {
     let text = format!("no answer within {} s", limit.as_secs_f64());
-    Outcome::fail(&text).log([text.clone()]).phases(vec![Phase { name: "total".into(), took }])
+    in_parts(Outcome::fail(&text).log([text.clone()]), took)
+}
+
+/// An outcome whose look is in parts; one that tells none is one part.
+fn in_parts(outcome: Outcome, took: Duration) -> Outcome {
+    if outcome.phases.is_empty() {
+        return outcome.phases(vec![Phase { name: "look".into(), took }]);
+    }
+    outcome
 }
 
 #[cfg(test)]
@@ -196,6 +207,13 @@ mod tests {
         let ended = run(&turn).await;
         assert_eq!(ended.outcome.verdict, Verdict::Pass);
         assert_eq!(ended.outcome.log, ["Retry 2/5", "Retry 3/5"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_tells_no_parts_is_one() {
+        let ended = run(&turn(1, |_| Some(Outcome::pass("yes")))).await;
+        let names: Vec<_> = ended.outcome.phases.iter().map(|phase| phase.name.as_str()).collect();
+        assert_eq!(names, ["look"]);
     }
 
     #[tokio::test(start_paused = true)]

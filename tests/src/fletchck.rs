@@ -6,11 +6,14 @@ use std::process::{Command, Output};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail, ensure};
+use fletchck_agent::store::Store;
+use fletchck_shared::{CheckName, State};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 
 use crate::process::Process;
+use crate::wait::{self, PATIENCE};
 
 /// Which of the two programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +106,21 @@ impl Fletchck {
     /// It is not running.
     pub fn process(&mut self) -> Result<&mut Process> {
         self.process.as_mut().context("the program is not running")
+    }
+
+    /// How a check stands in the store; `None`: it is not known there.
+    pub fn state(&self, check: &str) -> Option<State> {
+        let past = Store::read_past(&self.dir().join("fletchck.db")).ok()?;
+        past.checks.get(&CheckName::try_from(check).ok()?).map(|row| row.state.clone())
+    }
+
+    /// Waits until a check stands like this, in one word as [`State::word`] says it.
+    ///
+    /// # Errors
+    /// It does not within [`PATIENCE`].
+    pub async fn until(&self, check: &str, word: &str) -> Result<State> {
+        let stands = async || self.state(check).filter(|state| state.word() == word);
+        wait::until(PATIENCE, &format!("`{check}` to be {word}"), stands).await
     }
 
     /// The folder with the configuration and the store.

@@ -9,6 +9,7 @@ pub mod exim;
 pub mod fault;
 pub mod fields;
 pub mod fletchck;
+pub mod frame;
 pub mod look;
 pub mod mosquitto;
 pub mod mqtt;

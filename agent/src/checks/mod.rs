@@ -1,4 +1,4 @@
-//! The types of checks. [`KINDS`] is the only list of them: configuration, reference page and pages are made from it.
+//! The types of checks. [`KINDS`] is the only list of them: the reference page and an example are made from it.
 
 mod aside;
 pub mod cert;
@@ -8,6 +8,7 @@ pub mod disk;
 pub mod domain;
 pub mod exec;
 pub mod file;
+mod here;
 pub mod https;
 pub mod imap;
 mod limit;

@@ -11,7 +11,10 @@ use fletchck_shared::config::{Fault, Severity};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Built, Cause, Format, Loaded, Watch, edit, load, load_with, replace};
+use super::{
+    Built, BuiltAgent, Cause, Format, Loaded, Watch, edit, gather::Gathered, load, load_with,
+    replace,
+};
 
 const ORIGINAL: &str = include_str!("../../../shared/samples/site-saved-by-original.json");
 
@@ -343,4 +346,134 @@ fn only_faults_that_were_not_there_before_stand_in_the_way_of_a_reload() {
     };
     assert_eq!(broken("b.json"), Vec::<String>::new());
     assert_eq!(broken("c.json"), ["checks.root.type"]);
+}
+
+#[test]
+fn a_site_raises_no_alarm_over_pages_that_the_command_line_moved_or_turned_off() {
+    let page = |port: u16| {
+        format!(r#"{{"type": "https", "options": {{"hostname": "localhost", "port": {port}}}}}"#)
+    };
+    let text = format!(
+        r#"{{"webui": {{"port": 8443}}, "checks": {{"page": {}, "other": {}}}}}"#,
+        page(8443),
+        page(9000)
+    );
+    let folder = site(&[("site.json", &text)]);
+    let follow = |change: fn(&mut Loaded)| {
+        let mut loaded = load_set(&folder, "site.json", &[]);
+        change(&mut loaded);
+        loaded.follow_pages();
+        let check = |name: &str| {
+            let check = &loaded.site.checks[name];
+            (check.options["port"].clone(), check.paused)
+        };
+        (check("page"), check("other"))
+    };
+    let other = (json!(9000), false);
+    assert_eq!(follow(|_| {}), ((json!(8443), false), other.clone()));
+    let moved = follow(|loaded| loaded.site.webui.as_mut().expect("pages").port = 8444);
+    assert_eq!(moved, ((json!(8444), false), other.clone()));
+    assert_eq!(follow(|loaded| loaded.site.webui = None), ((json!(8443), true), other));
+}
+
+#[test]
+fn a_push_check_that_nothing_can_hear_of_is_a_fault_that_names_what_to_do() {
+    let check = r#"{"job": {"type": "push", "options": {"token": "0123456789abcdef", "period": 60}},
+        "all": {"type": "sequence", "options": {"checks": ["job", "root"]}}, "root": {"type": "disk"}}"#;
+    let bare = format!("{{\n\"checks\": {check}}}");
+    let page = format!("{{\n\"webui\": {{}}, \"checks\": {check}}}");
+    let folder = site(&[("bare.json", &bare), ("page.json", &page)]);
+    let loaded = load_set(&folder, "bare.json", &[]);
+    insta::assert_snapshot!(told(&folder, &loaded.faults), @r#"
+    error: bare.json:2: checks.job.type: nothing here can hear of the job: this site has no pages and no broker; a `webui`, `mqtt` or `broker` section; or this check at the hub
+    warning: bare.json:3: checks.all.options.checks[0]: check `job` does not run, so the sequence runs without it; mend the check `job`
+    "#);
+    assert!(!loaded.site.checks.contains_key("job") && loaded.site.checks.contains_key("all"));
+    assert!(loaded.site.left_out.contains("job"), "what is stored of it is kept");
+    assert_eq!(load_set(&folder, "page.json", &[]).faults, []);
+    let path = folder.path().join("page.json");
+    let agent = load_with(&path, [], &BuiltAgent).expect("a configuration");
+    assert!(agent.faults[0].wrong.contains("`fletchck-agent` cannot hear"), "{:?}", agent.faults);
+}
+
+#[test]
+fn paths_among_options_begin_at_the_folder_of_the_configuration() {
+    let folder = site(&[(
+        "site.json",
+        r#"{"checks": {"page": {"type": "https", "options": {"hostname": "a.example",
+            "cafile": "tls/ca.pem", "clientCert": "/etc/me.pem", "clientKey": "me.key"}},
+            "mail": {"type": "smtp", "options": {"hostname": "a.example", "cafile": ""}}}}"#,
+    )]);
+    let loaded = load_set(&folder, "site.json", &[]);
+    assert_eq!(loaded.faults, []);
+    let options = &loaded.site.checks["page"].options;
+    let here = |name: &str| json!(folder.path().join(name));
+    assert_eq!(options["cafile"], here("tls/ca.pem"));
+    assert_eq!(
+        (&options["clientCert"], &options["clientKey"]),
+        (&json!("/etc/me.pem"), &here("me.key"))
+    );
+    assert_eq!(loaded.site.checks["mail"].options["cafile"], "");
+    assert_eq!(loaded.document["checks"]["page"]["options"]["cafile"], "tls/ca.pem");
+}
+
+#[test]
+fn a_variable_may_name_the_file_of_a_secret() {
+    let folder = site(&[
+        (
+            "site.json",
+            r#"{"checks": {"mail": {"type": "smtp", "options": {"hostname": "a.example", "username": "u"}}}}"#,
+        ),
+        ("secret", "hush\n"),
+    ]);
+    let private = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(folder.path().join("secret"), private).expect("set");
+    let variable = ("FLETCHCK__CHECKS__MAIL__OPTIONS__PASSWORD_FILE", "secret");
+    let loaded = load_set(&folder, "site.json", &[variable]);
+    assert_eq!(told(&folder, &loaded.faults), "");
+    assert_eq!(loaded.site.checks["mail"].options["password"], "hush");
+}
+
+#[test]
+fn what_a_request_sends_may_lie_in_files() {
+    let options = r#"{"hostname": "a.example", "reqBody_file": "body",
+        "headers": {"Accept": "text/html", "X-Api-Key_file": "key"}}"#;
+    let text = format!(r#"{{"checks": {{"api": {{"type": "https", "options": {options}}}}}}}"#);
+    let folder = site(&[("site.json", &text), ("body", "a=1\n"), ("key", "hush\n")]);
+    for file in ["body", "key"] {
+        let private = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(folder.path().join(file), private).expect("set");
+    }
+    let loaded = load_set(&folder, "site.json", &[]);
+    assert_eq!(told(&folder, &loaded.faults), "");
+    let options = &loaded.site.checks["api"].options;
+    assert_eq!(options["reqBody"], "a=1");
+    assert_eq!(options["headers"]["X-Api-Key"], "hush");
+    assert!(loaded.sources.contains(&folder.path().join("key")), "it is watched");
+
+    fs::remove_file(folder.path().join("key")).expect("removed");
+    let lost = load_set(&folder, "site.json", &[]);
+    insta::assert_snapshot!(told(&folder, &lost.faults), @"error: site.json:2: checks.api.options.headers.X-Api-Key_file: cannot use key: No such file or directory (os error 2); a file with the text in it");
+}
+
+#[test]
+fn the_whole_has_what_variables_say_but_none_of_their_secrets() {
+    let folder = site(&[("site.json", r#"{"mqtt": {"password": "kept"}, "checks": {}}"#)]);
+    let path = folder.path().join("site.json");
+    let set = [
+        ("FLETCHCK__TIMEZONE", "Europe/Paris"),
+        ("FLETCHCK__MQTT__PASSWORD", "hush"),
+        ("FLETCHCK__MQTT__PORT", "8883"),
+        (
+            "FLETCHCK__CHECKS",
+            r#"{"api": {"type": "https", "options": {"token": "hush", "hostname": "a.example"}}}"#,
+        ),
+    ];
+    let set = set.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let gathered = Gathered::read(&path, set, &Built).expect("gathered");
+    let (whole, secrets) = gathered.whole().expect("a document");
+    assert_eq!(secrets, ["checks.api.options.token", "mqtt.password"]);
+    let want = json!({"mqtt": {"password": "kept", "port": 8883}, "timezone": "Europe/Paris",
+        "checks": {"api": {"type": "https", "options": {"hostname": "a.example"}}}});
+    assert_eq!(Value::Object(whole), want);
 }

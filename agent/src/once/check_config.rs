@@ -3,20 +3,21 @@
 use std::{path::Path, process::ExitCode};
 
 use anyhow::Result;
-use fletchck_shared::config::Severity;
+use fletchck_shared::config::{Kinds, Severity};
 
-use crate::config::{Loaded, load};
+use crate::{
+    config::{Loaded, load_for},
+    say,
+};
 
 /// Prints everything that is wrong with a configuration, a fault a line. Exits with 1 if a part of it cannot run.
 ///
 /// # Errors
 /// The file is no configuration at all.
-pub fn check_config(path: &Path) -> Result<ExitCode> {
-    let loaded = load(path)?;
-    for fault in &loaded.faults {
-        println!("{fault}");
-    }
-    println!("{}: {}", path.display(), summary(&loaded));
+pub fn check_config(path: &Path, kinds: &impl Kinds) -> Result<ExitCode> {
+    let loaded = load_for(path, kinds)?;
+    let faults: String = loaded.faults.iter().map(|fault| format!("{fault}\n")).collect();
+    say::out(&format!("{faults}{}: {}\n", path.display(), summary(&loaded)))?;
     Ok(if loaded.sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

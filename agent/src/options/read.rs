@@ -2,7 +2,10 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use fletchck_shared::{CheckName, config::near};
+use fletchck_shared::{
+    CheckName,
+    config::{Path, near},
+};
 use serde_json::{Map, Value};
 
 use super::Opt;
@@ -16,7 +19,7 @@ const SECONDS_MAX: f64 = 3600.0;
 /// What is wrong with one option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptionFault {
-    /// The option's key.
+    /// The option's key, and behind a dot the key within it, where it is about one.
     pub option: String,
     /// What is wrong.
     pub wrong: String,
@@ -83,12 +86,12 @@ impl<'a> Options<'a> {
     /// The text of an option that must be there and not be empty.
     pub fn required_text(&mut self, name: &'static str) -> Option<&'a str> {
         if self.value(name).is_none() {
-            self.fault(name, "it is missing", "it has no default: give it");
+            self.fault(name, "it is missing", self.meaning(name));
             return None;
         }
         let text = self.text(name)?.trim();
         if text.is_empty() {
-            self.fault(name, "it is empty", "it has no default: give it");
+            self.fault(name, "it is empty", self.meaning(name));
             return None;
         }
         Some(text)
@@ -100,7 +103,7 @@ impl<'a> Options<'a> {
             None => default,
             Some(Value::Bool(on)) => *on,
             Some(other) => {
-                self.wrong_type(name, other, "`true` or `false` without quotes");
+                self.wrong_type(name, other, &unquoted(other, "`true` or `false`"));
                 default
             }
         }
@@ -114,13 +117,13 @@ impl<'a> Options<'a> {
         unit: &str,
     ) -> Option<f64> {
         let value = self.value(name)?;
-        let right = format!("{unit} from {} to {}, without quotes", range.start(), range.end());
+        let right = format!("{unit} from {} to {}", range.start(), range.end());
         match value {
             Value::Number(number) => match number.as_f64() {
                 Some(number) if range.contains(&number) => return Some(number),
                 _ => self.fault(name, format!("{number} is out of range"), right),
             },
-            other => self.wrong_type(name, other, &right),
+            other => self.wrong_type(name, other, &unquoted(other, &right)),
         }
         None
     }
@@ -128,7 +131,7 @@ impl<'a> Options<'a> {
     /// A port, if there is one.
     pub fn port(&mut self, name: &'static str) -> Option<u16> {
         let value = self.value(name)?;
-        let right = "a port from 1 to 65535, without quotes";
+        let right = "a port from 1 to 65535";
         match value {
             Value::Number(number) => {
                 let port = number.as_u64().and_then(|port| u16::try_from(port).ok());
@@ -137,7 +140,7 @@ impl<'a> Options<'a> {
                 }
                 self.fault(name, format!("{number} is no port"), right);
             }
-            other => self.wrong_type(name, other, right),
+            other => self.wrong_type(name, other, &unquoted(other, right)),
         }
         None
     }
@@ -260,6 +263,19 @@ impl<'a> Options<'a> {
         self.faults.push(OptionFault { option: name.into(), wrong, right, warning: false });
     }
 
+    /// Notes that one entry of a table is wrong.
+    pub fn fault_within(
+        &mut self,
+        name: &'static str,
+        key: &str,
+        wrong: impl Into<String>,
+        right: impl Into<String>,
+    ) {
+        let option = Path::root().key(name).key(key).into();
+        let (wrong, right) = (wrong.into(), right.into());
+        self.faults.push(OptionFault { option, wrong, right, warning: false });
+    }
+
     /// Notes that an option is not as it should be, though it can be used.
     pub fn warning(
         &mut self,
@@ -277,6 +293,12 @@ impl<'a> Options<'a> {
             "the option `{name}` is read but not listed"
         );
         self.given.get(name).filter(|value| !value.is_null())
+    }
+
+    /// What is wanted of an option that must be there.
+    fn meaning(&self, name: &'static str) -> String {
+        let option = self.known.iter().find(|option| option.name == name);
+        option.map(|option| option.meaning.to_owned()).unwrap_or_default()
     }
 
     fn wrong_type(&mut self, name: &'static str, found: &Value, right: &str) {
@@ -302,6 +324,11 @@ impl<'a> Options<'a> {
     }
 }
 
+/// What would be right in place of a value of another type; of a text, the quotes may be all that is wrong.
+fn unquoted(found: &Value, right: &str) -> String {
+    if found.is_string() { format!("{right}, without quotes") } else { right.into() }
+}
+
 /// What a value is, in words. Texts are not repeated: one may be a password in the wrong place.
 fn found_words(value: &Value) -> String {
     match value {
@@ -325,7 +352,7 @@ mod tests {
     use crate::options::Shape;
 
     const KNOWN: &[Opt] = &[
-        Opt::text("hostname", "required", ""),
+        Opt::text("hostname", "required", "name or address of the server"),
         Opt::port("443"),
         Opt::flag("tls", "true", ""),
         Opt::number("level", "90", ""),
@@ -354,8 +381,8 @@ mod tests {
             @r#"
         hostname: 5 is a number; a text in quotes
         port: "8443" is a text, because of its quotes; a port from 1 to 65535, without quotes
-        tls: 1 is a number; `true` or `false` without quotes
-        level: `true` is a truth value; percent from 1 to 100, without quotes
+        tls: 1 is a number; `true` or `false`
+        level: `true` is a truth value; percent from 1 to 100
         checks: 1 is a number; a list of names of checks, as in ["disk", "memory"]
         "#
         );
@@ -363,8 +390,14 @@ mod tests {
             faults(json!({"hostname": "a", "port": null, "tls": null})),
             Vec::<String>::new()
         );
-        assert_eq!(faults(json!({})), ["hostname: it is missing; it has no default: give it"]);
+        assert_eq!(faults(json!({})), ["hostname: it is missing; name or address of the server"]);
         assert_eq!(faults(json!({"hostname": "a\r\nb"})).len(), 1);
+        let quoted = faults(json!({"hostname": "a", "tls": "true", "level": 900}));
+        let right = [
+            "tls: it is a text; `true` or `false`, without quotes",
+            "level: 900 is out of range; percent from 1 to 100",
+        ];
+        assert_eq!(quoted, right, "quotes are spoken of where there are some");
         for port in [json!(0), json!(65536), json!(-1), json!(1.5)] {
             assert_eq!(faults(json!({"hostname": "a", "port": port})).len(), 1, "{port}");
         }

@@ -11,11 +11,11 @@ use anyhow::Context;
 use chrono_tz::Tz;
 use fletchck_shared::{
     ActionName, AgentId,
-    config::{Fault, Site},
+    config::{Fault, Severity, Site},
 };
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 pub use greeter::Greeter;
 pub use start::{log_to_stderr, raise_file_limit, store_path};
@@ -53,17 +53,16 @@ impl Service {
     /// # Errors
     /// The store cannot be opened or read, or there is no id to be had.
     pub async fn start(
-        loaded: Loaded,
+        mut loaded: Loaded,
         arrived: Option<mpsc::Sender<Arrived>>,
     ) -> anyhow::Result<Self> {
+        loaded.follow_pages();
         let path = store_path(&loaded.path);
         let store = Store::open(&path)?;
         let agent = start::agent_id(&loaded.site, &store).await?;
         let host_zone = host_zone();
         let clock = Clock::system();
-        for fault in &loaded.faults {
-            warn!("{fault}");
-        }
+        log(&loaded.faults);
         let engine_stop = CancellationToken::new();
         let mut engine = Engine::start(
             loaded.site.clone(),
@@ -122,13 +121,13 @@ impl Service {
 
     /// Takes a configuration over, unless a part that runs would not run with it: then the one that runs goes on, and the
     /// faults of the other are shown. Whether it was taken over.
-    pub async fn reload(&mut self, loaded: Loaded) -> bool {
-        for fault in &loaded.faults {
-            warn!("{fault}");
-        }
+    pub async fn reload(&mut self, mut loaded: Loaded) -> bool {
+        loaded.follow_pages();
+        log(&loaded.faults);
         let broken = loaded.breaks(&self.faults).count();
         if broken > 0 {
-            warn!("the configuration has {broken} new faults; what ran before goes on");
+            let faults = if broken == 1 { "fault" } else { "faults" };
+            warn!("the configuration has {broken} new {faults}; what ran before goes on");
             self.handle().board().show_faults(loaded.faults);
             return false;
         }
@@ -154,5 +153,15 @@ impl Service {
             warn!("the engine broke down while stopping");
         }
         self.link.stop().await;
+    }
+}
+
+/// The level of a line says how grave a fault is.
+fn log(faults: &[Fault]) {
+    for fault in faults {
+        match fault.severity {
+            Severity::Warning => warn!("{}", fault.told()),
+            Severity::Error => error!("{}", fault.told()),
+        }
     }
 }

@@ -63,7 +63,8 @@ impl Store {
     /// # Errors
     /// The file is no store.
     pub fn read_past(path: &Path) -> Result<Past, StoreError> {
-        if !path.exists() {
+        // Neither is a store that a start was about to make.
+        if !path.metadata().is_ok_and(|file| file.len() > 0) {
             return Ok(Past::default());
         }
         let unreadable = |source| super::schema::unreadable(path, source);

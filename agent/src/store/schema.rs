@@ -1,7 +1,7 @@
 //! The file: its lock, its version and its tables.
 
 use std::{
-    fs::{File, OpenOptions, Permissions},
+    fs::{self, File, OpenOptions, Permissions},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
@@ -9,6 +9,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
+use tracing::warn;
 
 use super::StoreError;
 
@@ -66,6 +67,14 @@ const TABLES: &str = "
 /// Opens the file and takes its lock, which is held until the returned file is dropped.
 pub(super) fn open(path: &Path) -> Result<(Connection, File), StoreError> {
     let lock = lock(path)?;
+    // A start that was cut off leaves such a file, so it is used; but what a file held that was emptied is gone.
+    if fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+        warn!(
+            "{} is empty, and is made anew: states, what was still to be told, and an agent id that was made up are lost; \
+             put back a copy of it if there was more in it",
+            path.display()
+        );
+    }
     make_private(path)?;
     let mut connection = Connection::open_with_flags(
         path,
@@ -88,8 +97,9 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     match found {
         VERSION => {
             let answer: String =
-                connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+                connection.query_row("PRAGMA quick_check(1)", (), |row| row.get(0))?;
             if answer != "ok" {
+                let answer = one_line(&answer);
                 return Err(StoreError::Damaged {
                     path: path.into(),
                     source: rusqlite::Error::SqliteFailure(
@@ -120,6 +130,12 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
         }
         found => Err(StoreError::Newer { path: path.into(), found }),
     }
+}
+
+/// What SQLite says of a damaged file, which begins with a line that says nothing.
+fn one_line(answer: &str) -> String {
+    let lines: Vec<&str> = answer.lines().filter(|line| !line.starts_with("***")).collect();
+    lines.join("; ")
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {
@@ -167,8 +183,6 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]
@@ -193,7 +207,10 @@ mod tests {
             *byte = 0xa5;
         }
         fs::write(&path, bytes).expect("damaged");
-        assert!(matches!(open(&path), Err(StoreError::Damaged { .. })));
+        let error = open(&path).expect_err("damaged");
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+        let told = crate::chain(&error);
+        assert!(!told.contains(['\n', '*']), "one line: {told}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::{
     ActionName, CheckName,
     config::{Check, Fault, Kinds, ORIGINAL_CHECKS, Path, Severity, near, table::Table},
     schedule::Trigger,
+    time,
     topic::Topic,
     wire,
 };
@@ -160,8 +161,8 @@ fn trigger(table: &mut Table<'_>) -> Option<Trigger> {
         Ok(trigger) => Some(trigger),
         Err(e) => {
             let right = match value.get("cron") {
-                Some(_) => "`{\"cron\": {\"hour\": 3, \"minute\": 30}}` for example",
-                None => "`{\"interval\": {\"minutes\": 5}}` for example",
+                Some(_) => "as in `{\"cron\": {\"hour\": 3, \"minute\": 30}}`",
+                None => "as in `{\"interval\": {\"minutes\": 5}}`",
             };
             table.error("trigger", e.to_string(), right);
             None
@@ -181,8 +182,11 @@ fn timezone(given: &Map<String, Value>, table: &mut Table<'_>) -> Option<Tz> {
 
 fn seed(table: &mut Table<'_>, zone: Tz) -> Option<crate::State> {
     let data = table.object("data").filter(|data| !data.is_empty())?;
+    // Messages have no such field, but sites that were saved do.
+    let heard = data.get("lastUpdate").and_then(Value::as_str);
+    let last_update = heard.and_then(|text| time::parse(text, zone));
     match wire::Data::read(&Value::Object(data.clone()), zone) {
-        Ok(data) => Some(data.seed()),
+        Ok(data) => Some(crate::State { last_update, ..data.seed() }),
         Err(e) => {
             table.warn("data", e, "the check begins without a state");
             None

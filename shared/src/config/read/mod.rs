@@ -76,7 +76,7 @@ pub fn read(value: &Value, kinds: &impl Kinds, host: Tz) -> (Site, Vec<Fault>) {
     if let Some(map) = table.object("checks") {
         let zone = site.timezone.unwrap_or(host);
         let path = table.path("checks");
-        site.checks = checks::checks(map, &path, kinds, &actions, zone, &mut faults);
+        site.checks = checks::checks(map, &path, kinds, &site, &actions, zone, &mut faults);
         let names = map.keys().filter_map(|key| CheckName::try_from(key.as_str()).ok());
         site.left_out = names.filter(|name| !site.checks.contains_key(name)).collect();
     }

@@ -3,8 +3,6 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use fletchck_agent::store::Store;
-use fletchck_shared::{CheckName, State};
 use fletchck_tests::{
     fletchck::{Fletchck, Program},
     mosquitto::Mosquitto,
@@ -29,25 +27,7 @@ fn mqtt(broker: &Mosquitto) -> Value {
 }
 
 fn agent(broker: &Mosquitto, id: &str, volume: &Path) -> Value {
-    json!({
-        "agent": { "id": id },
-        "mqtt": mqtt(broker),
-        "checks": { "root": {
-            "type": "disk", "trigger": { "interval": { "seconds": 1 } },
-            "options": { "volume": volume, "level": 100 },
-        } },
-    })
-}
-
-fn state(site: &Fletchck, check: &str) -> Option<State> {
-    let past = Store::read_past(&site.dir().join("fletchck.db")).ok()?;
-    past.checks.get(&CheckName::try_from(check).ok()?).map(|row| row.state.clone())
-}
-
-async fn until(site: &Fletchck, check: &str, word: &str) -> Result<State> {
-    let what = format!("`{check}` to be {word}");
-    let stands = async || state(site, check).filter(|state| state.word() == word);
-    wait::until(PATIENCE, &what, stands).await
+    super::agent_over(&mqtt(broker), id, volume)
 }
 
 /// Lines of the log in which an alert is told.
@@ -77,27 +57,27 @@ async fn a_broker_that_is_away_makes_a_fleet_stale_and_alerts_for_no_check() -> 
     let mut nas = Fletchck::start(Program::Agent, &agent(&broker, "nas", target.path())).await?;
     let missing = target.path().join("missing");
     let _pi = Fletchck::start(Program::Agent, &agent(&broker, "pi", &missing)).await?;
-    until(&hub, "nas/root", "pass").await?;
-    until(&hub, "pi/root", "fail").await?;
-    until(&hub, "agent nas", "pass").await?;
+    hub.until("nas/root", "pass").await?;
+    hub.until("pi/root", "fail").await?;
+    hub.until("agent nas", "pass").await?;
 
     broker.stop().await?;
-    let stale = until(&hub, "nas/root", "stale").await?;
+    let stale = hub.until("nas/root", "stale").await?;
     let why = stale.cover.context("it is covered")?;
     ensure!(format!("{why:?}").contains("the broker is away"), "{why:?}");
-    until(&hub, "pi/root", "stale").await?;
+    hub.until("pi/root", "stale").await?;
 
     broker.restart().await?;
-    until(&hub, "nas/root", "pass").await?;
-    until(&hub, "pi/root", "fail").await?;
-    until(&hub, "agent pi", "pass").await?;
+    hub.until("nas/root", "pass").await?;
+    hub.until("pi/root", "fail").await?;
+    hub.until("agent pi", "pass").await?;
     let log = hub.process()?.log();
     ensure!(told(&log, "nas/root") == 0 && told(&log, "agent nas") == 0, "{log}");
     ensure!(told(&log, "pi/root") == 1, "its first failure, and nothing of the broker: {log}");
 
     nas.kill();
-    until(&hub, "agent nas", "fail").await?;
-    until(&hub, "nas/root", "stale").await?;
+    hub.until("agent nas", "fail").await?;
+    hub.until("nas/root", "stale").await?;
     let alerts = async || (told(&hub_log(&hub).ok()?, "agent nas") == 1).then_some(());
     wait::until(PATIENCE, "one alert for the agent", alerts).await?;
     hub.stop().await
@@ -135,8 +115,8 @@ async fn a_hub_that_hears_what_it_publishes_itself_still_sees_updates_stop() -> 
         });
         // Retained, so that it is there whenever the hub has connected.
         watcher.publish(&topic, update.to_string(), true).await?;
-        until(&hub, "root", "pass").await?;
-        let expired = until(&hub, "root", "fail").await?;
+        hub.until("root", "pass").await?;
+        let expired = hub.until("root", "fail").await?;
         ensure!(
             expired.text.contains("expected an update every 3 s"),
             "{protocol}: {}",

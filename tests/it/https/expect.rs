@@ -151,7 +151,7 @@ async fn an_answer_that_takes_its_time_is_worth_a_look_or_fails() -> Result<()> 
     let quick = site.plain("/", json!({"maxMs": 4000})).await?;
     ensure!(quick.level.as_deref().is_some_and(|level| level.ends_with(" ms")), "{quick:?}");
     let phases: Vec<_> = outcome.phases.iter().map(|phase| phase.name.as_str()).collect();
-    ensure!(phases == ["dns", "connect", "answer", "body"], "{phases:?}");
+    ensure!(phases == ["dns", "connect", "first byte", "body"], "{phases:?}");
     Ok(())
 }
 
