@@ -12,7 +12,7 @@ use serde_json::Value;
 pub use report::Report;
 pub use step::{Rule, Seen, step};
 
-use crate::{CheckName, Phase, Severity};
+use crate::{CheckName, Phase, Severity, policy::Alert};
 
 /// What is known of a target, once a failure has lasted for its threshold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -60,10 +60,21 @@ pub struct State {
     pub condition: Condition,
     /// What hides the condition.
     pub cover: Option<Cover>,
-    /// Whether the present failure was told to anyone, so that its end is told as well.
+    /// Whether the present failure counts as told, though it is not known to whom: a site of the original's, or an older
+    /// version, told it. Whoever runs the check takes it for told to all its actions, and forgets this.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub told: bool,
+    /// What was told of the present failure, and to whom.
+    #[serde(skip_serializing_if = "Alert::is_quiet")]
+    pub alert: Alert,
     /// Failing runs in a row.
     pub fail_count: u32,
+    /// Passing runs in a row, counted while it fails.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub pass_count: u32,
+    /// The last runs, for rules that count failures among several: one bit each, 1 for a failure, the last one lowest.
+    #[serde(skip_serializing_if = "is_zero_64")]
+    pub recent: u64,
     /// Failing runs in a row that make a failure, as of the last run.
     pub threshold: u32,
     /// The sentence of the last outcome.
@@ -103,8 +114,6 @@ pub struct Transition {
     pub from: Condition,
     /// The condition since.
     pub to: Condition,
-    /// Whether the rule of the check has actions told of it.
-    pub tell: bool,
 }
 
 /// Kinds of [`Transition`].
@@ -117,6 +126,16 @@ pub enum TransitionKind {
     Changed,
     /// A failing target is well again.
     Recovered,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero_64(bits: &u64) -> bool {
+    *bits == 0
 }
 
 impl Condition {

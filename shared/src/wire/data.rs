@@ -5,6 +5,7 @@ use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
 use crate::{
+    policy::Alert,
     State,
     outcome::{LINE_BYTES, LOG_LINES},
     state::{Condition, Cover, Failure, Report},
@@ -120,6 +121,9 @@ impl Data {
         };
         State {
             told: told && condition.failing(),
+            alert: Alert::default(),
+            pass_count: 0,
+            recent: 0,
             cover: report.paused.then_some(Cover::Paused),
             fail_count: report.fail_count.unwrap_or(0),
             threshold: report.threshold.unwrap_or(1),
