@@ -1,11 +1,11 @@
 //! One message: what is told at once, of one check or of many.
 
 use chrono::{DateTime, Utc};
-use fletchck_shared::{CheckName, Severity};
+use fletchck_shared::{CheckName, Severity, policy::News};
 use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
 
-use super::{News, Notice};
+use super::Notice;
 
 /// One message to one group of recipients: what is told at once, of one check or of many.
 #[derive(Clone, Debug, PartialEq)]

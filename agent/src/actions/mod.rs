@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 pub use letter::{Entry, Letter};
-pub use notice::{FailingMember, News, Notice};
+pub use notice::{FailingMember, Notice};
 
 use crate::{
     options::{Opt, OptionFault, Options},

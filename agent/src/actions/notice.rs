@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use fletchck_shared::{CheckName, Severity};
+use fletchck_shared::{CheckName, Severity, policy::News};
 use serde::{Deserialize, Serialize};
 
 /// What is told of one check at one moment. It is stored as it is here, so that it says after a crash what it would
@@ -20,11 +20,15 @@ pub struct Notice {
     pub news: News,
     /// How grave it is now; [`Severity::Ok`] for a recovery.
     pub severity: Severity,
+    /// How grave the failure is that this is about; of a recovery, how grave it was.
+    pub about: Severity,
     /// When it came to this, by the clock of whoever ran the check.
     pub at: DateTime<Utc>,
     /// Since when the check fails; of a recovery, since when it had failed.
+    #[serde(default)]
     pub since: Option<DateTime<Utc>>,
     /// When it was last seen well, before this failure.
+    #[serde(default)]
     pub last_good: Option<DateTime<Utc>>,
     /// The sentence of the outcome.
     pub text: String,
@@ -37,28 +41,6 @@ pub struct Notice {
     pub members: Vec<FailingMember>,
     /// Zone that times are shown in.
     pub zone: Tz,
-}
-
-/// Kinds of news.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum News {
-    /// It fails.
-    Failed,
-    /// It fails otherwise than was told.
-    Changed,
-    /// It still fails, and nobody has acknowledged that.
-    Reminder,
-    /// Those who were told before have not acknowledged it.
-    Escalated,
-    /// It is well again.
-    Recovered,
-    /// It goes back and forth; nothing more is told until it is steady.
-    Flapping,
-    /// It no longer goes back and forth.
-    Steady,
-    /// Nothing happened: somebody tries whether this way of telling works.
-    Test,
 }
 
 /// A failing member of a sequence.

@@ -44,7 +44,12 @@ impl Standing<'_> {
 }
 
 /// Holds what was told against how things stand at `now`, notes in `alert` what is told now, and says what that is.
-pub fn decide(policy: &Policy, alert: &mut Alert, is: &Standing<'_>, now: DateTime<Utc>) -> Decision {
+pub fn decide(
+    policy: &Policy,
+    alert: &mut Alert,
+    is: &Standing<'_>,
+    now: DateTime<Utc>,
+) -> Decision {
     if alert.ack.as_ref().and_then(|ack| ack.until).is_some_and(|until| until <= now) {
         alert.ack = None;
     }
@@ -82,7 +87,9 @@ fn fails(
         return flaps(policy, alert, is, failure, now);
     }
     let mut decision = Decision::default();
-    if alert.ack.as_ref().is_some_and(|ack| !ack.sticky) && alert.told.values().any(|told| told.failure != *failure) {
+    if alert.ack.as_ref().is_some_and(|ack| !ack.sticky)
+        && alert.told.values().any(|told| told.failure != *failure)
+    {
         alert.ack = None;
     }
     steady(alert, (failure, severity), now, &mut decision);

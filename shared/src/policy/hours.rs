@@ -1,6 +1,8 @@
 //! Hours of the day in which an action is not to disturb.
 
-use chrono::{DateTime, Datelike, Days, LocalResult, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc, Weekday};
+use chrono::{
+    DateTime, Datelike, Days, LocalResult, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc, Weekday,
+};
 use chrono_tz::Tz;
 
 use crate::Severity;
@@ -64,8 +66,13 @@ mod tests {
 
     #[test]
     fn a_night_lasts_into_the_next_day_in_its_own_zone() {
-        let night =
-            QuietHours { from: time("22:00"), to: time("07:00"), days: Vec::new(), zone: None, except: None };
+        let night = QuietHours {
+            from: time("22:00"),
+            to: time("07:00"),
+            days: Vec::new(),
+            zone: None,
+            except: None,
+        };
         let end = Some("2026-11-27T06:00:00+00:00".into());
         assert_eq!(until(&night, "2026-11-26T20:59:59Z"), None);
         assert_eq!(until(&night, "2026-11-26T21:00:00Z"), end);
@@ -82,15 +89,26 @@ mod tests {
             zone: None,
             except: None,
         };
-        assert_eq!(until(&weekend, "2026-11-28T18:00:00Z").as_deref(), Some("2026-11-28T19:00:00+00:00"));
+        assert_eq!(
+            until(&weekend, "2026-11-28T18:00:00Z").as_deref(),
+            Some("2026-11-28T19:00:00+00:00")
+        );
         assert_eq!(until(&weekend, "2026-11-28T19:30:00Z"), None);
     }
 
     #[test]
     fn a_night_in_which_the_clocks_change_ends_by_the_clock_on_the_wall() {
-        let night =
-            QuietHours { from: time("23:00"), to: time("02:30"), days: Vec::new(), zone: None, except: None };
+        let night = QuietHours {
+            from: time("23:00"),
+            to: time("02:30"),
+            days: Vec::new(),
+            zone: None,
+            except: None,
+        };
         // There is no half past two on that night.
-        assert_eq!(until(&night, "2026-03-29T00:30:00Z").as_deref(), Some("2026-03-29T01:30:00+00:00"));
+        assert_eq!(
+            until(&night, "2026-03-29T00:30:00Z").as_deref(),
+            Some("2026-03-29T01:30:00+00:00")
+        );
     }
 }

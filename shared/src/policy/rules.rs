@@ -68,7 +68,11 @@ impl Remind {
         }
         let factor = self.backoff.max(1.0).powi(sent.min(1000).cast_signed());
         let seconds = self.every.as_secs_f64() * factor;
-        Some(Duration::try_from_secs_f64(seconds).unwrap_or(PAUSE_MAX).min(PAUSE_MAX.max(self.every)))
+        Some(
+            Duration::try_from_secs_f64(seconds)
+                .unwrap_or(PAUSE_MAX)
+                .min(PAUSE_MAX.max(self.every)),
+        )
     }
 }
 

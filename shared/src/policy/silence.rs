@@ -101,9 +101,9 @@ impl Silence {
             SilenceKind::Maintenance => "in maintenance",
             SilenceKind::Snooze => "snoozed",
         };
-        let reason = if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };
-        let why =
-            format!("{what} by {} until {}{reason}", self.by, time::people(until, zone));
+        let reason =
+            if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };
+        let why = format!("{what} by {} until {}{reason}", self.by, time::people(until, zone));
         Some(Hidden { by: HiddenBy::Silence, why, until: Some(until) })
     }
 
@@ -160,7 +160,8 @@ impl When {
 impl Pattern {
     /// Whether a check fits. A pattern without parts fits every check.
     pub fn fits(&self, subject: Subject<'_>) -> bool {
-        let fits = |pattern: &Option<String>, text| pattern.as_deref().is_none_or(|p| glob(p, text));
+        let fits =
+            |pattern: &Option<String>, text| pattern.as_deref().is_none_or(|p| glob(p, text));
         fits(&self.check, subject.check)
             && fits(&self.agent, subject.agent)
             && self.labels.iter().all(|(key, pattern)| {
@@ -176,7 +177,8 @@ impl Pattern {
 
 /// Whether a text fits a pattern with `*` and `?`. Time is bounded by the product of their lengths.
 fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut seen) = (0, 0);
     // Where the last `*` stands, and how much of the text it stands for by now.
     let mut star: Option<(usize, usize)> = None;
@@ -213,7 +215,13 @@ mod tests {
     }
 
     fn silence(when: When, pattern: Pattern) -> Silence {
-        Silence { kind: SilenceKind::Maintenance, pattern, when, by: "ann".into(), reason: "disks".into() }
+        Silence {
+            kind: SilenceKind::Maintenance,
+            pattern,
+            when,
+            by: "ann".into(),
+            reason: "disks".into(),
+        }
     }
 
     #[test]
@@ -228,7 +236,9 @@ mod tests {
         assert_eq!(hidden.why, "in maintenance by ann until 26 Nov 2026 12:00 UTC: disks");
         assert_eq!(hidden.until, Some(span.end));
         assert_eq!(hides("2026-11-26T12:00:00Z"), None);
-        assert!(silence.over(span.end, chrono_tz::UTC) && !silence.over(span.start, chrono_tz::UTC));
+        assert!(
+            silence.over(span.end, chrono_tz::UTC) && !silence.over(span.start, chrono_tz::UTC)
+        );
     }
 
     #[test]
@@ -251,9 +261,13 @@ mod tests {
     fn a_pattern_fits_what_fits_all_its_parts() {
         let labels = BTreeMap::from([("site".to_owned(), "barn".to_owned())]);
         let fits = |check: Option<&str>, agent: Option<&str>, label: Option<(&str, &str)>| {
-            let labels_wanted = label.map(|(k, v)| (k.to_owned(), v.to_owned())).into_iter().collect();
-            let pattern =
-                Pattern { check: check.map(Into::into), agent: agent.map(Into::into), labels: labels_wanted };
+            let labels_wanted =
+                label.map(|(k, v)| (k.to_owned(), v.to_owned())).into_iter().collect();
+            let pattern = Pattern {
+                check: check.map(Into::into),
+                agent: agent.map(Into::into),
+                labels: labels_wanted,
+            };
             pattern.fits(Subject { check: "nas/disk /", agent: "nas", labels: &labels })
         };
         assert!(fits(None, None, None));

@@ -100,6 +100,10 @@ pub struct State {
     pub last_fail: Option<DateTime<Utc>>,
     /// When the condition last became a pass.
     pub last_pass: Option<DateTime<Utc>>,
+    /// When a run last found the target well.
+    pub last_good: Option<DateTime<Utc>>,
+    /// When the failure began that lasts, or lasted until the last pass, however it changed meanwhile.
+    pub failing_since: Option<DateTime<Utc>>,
 }
 
 /// A change of condition, as it is stored, told and shown.

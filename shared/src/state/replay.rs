@@ -97,7 +97,11 @@ fn failures_may_be_counted_among_the_last_runs() {
     check(three_of_five, "PFPFPFPPPP", ".....FP...");
     check(three_of_five, "FPPPPFPPPPF", "...........");
     check(three_of_five, "FFF", "..F");
-    check(Rule { threshold: 40, window: Some(64), ..Rule::default() }, &"FFP".repeat(20), &format!("{}F{}", ".".repeat(58), "P"));
+    check(
+        Rule { threshold: 40, window: Some(64), ..Rule::default() },
+        &"FFP".repeat(20),
+        &format!("{}F{}", ".".repeat(58), "P"),
+    );
     // A pause begins the count anew.
     check(three_of_five, "FFzFF", ".....");
 }

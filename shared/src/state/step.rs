@@ -105,6 +105,7 @@ fn ran(rule: &Rule, state: &mut State, outcome: &Outcome, threshold: u32) -> Opt
         Verdict::Pass => {
             state.recent <<= 1;
             state.fail_count = 0;
+            state.last_good = Some(outcome.at);
             state.pass_count = if state.condition.failing() { state.pass_count + 1 } else { 0 };
             if state.condition.failing() && state.pass_count < rule.recover {
                 return None;
@@ -179,7 +180,10 @@ fn reported(
     }
     state.cover = None;
     match &report.failure {
-        None => pass(state, report.last_pass.or(report.last_check).unwrap_or(heard)),
+        None => {
+            state.last_good = state.last_check;
+            pass(state, report.last_pass.or(report.last_check).unwrap_or(heard))
+        }
         Some(failure) if report.reached() => {
             let at = report.last_fail.or(report.last_check).unwrap_or(heard);
             fail(state, failure.clone(), at)
@@ -210,6 +214,9 @@ fn fail(state: &mut State, failure: Failure, at: DateTime<Utc>) -> Option<Transi
     }
     let from = std::mem::replace(&mut state.condition, to.clone());
     state.last_fail = Some(at);
+    if !from.failing() {
+        state.failing_since = Some(at);
+    }
     let kind = if from.failing() { TransitionKind::Changed } else { TransitionKind::Failed };
     Some(Transition { kind, at, from, to })
 }

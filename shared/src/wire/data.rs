@@ -5,9 +5,9 @@ use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
 use crate::{
-    policy::Alert,
     State,
     outcome::{LINE_BYTES, LOG_LINES},
+    policy::Alert,
     state::{Condition, Cover, Failure, Report},
     time,
 };
@@ -138,6 +138,8 @@ impl Data {
             last_update: None,
             last_fail: report.last_fail,
             last_pass: report.last_pass,
+            last_good: report.last_pass,
+            failing_since: report.last_fail,
             condition,
         }
     }

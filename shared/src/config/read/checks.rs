@@ -2,16 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono_tz::Tz;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::{
-    check::{Draft, draft},
+    check::{Common, Draft, draft},
     edges::{Edge, Names, Why, cycles},
 };
 use crate::{
-    ActionName, CheckName,
+    CheckName,
     config::{Check, Fault, Kinds, Path},
 };
 
@@ -26,14 +25,11 @@ pub(super) fn checks(
     map: &Map<String, Value>,
     path: &Path,
     kinds: &impl Kinds,
-    actions: &Names<ActionName>,
-    zone: Tz,
+    common: &Common<'_>,
     faults: &mut Vec<Fault>,
 ) -> IndexMap<CheckName, Check> {
-    let mut drafts: Vec<Draft<'_>> = map
-        .iter()
-        .map(|(key, value)| draft(key, value, path.key(key), kinds, actions, zone))
-        .collect();
+    let mut drafts: Vec<Draft<'_>> =
+        map.iter().map(|(key, value)| draft(key, value, path.key(key), kinds, common)).collect();
     remote_ids(&mut drafts);
     let mut edges = resolve(&mut drafts);
     cut_cycles(&mut drafts, &mut edges);
