@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     Board, CheckView, Identity, Learned, Refused,
     alarm::Alarms,
+    broker::Away,
     directory::Directory,
     entry::Entry,
     event::{Event, RunId},
@@ -50,6 +51,8 @@ pub(super) struct Core {
     pub(super) reminders: Alarms,
     /// Runs that were asked for while something else was going on.
     pub(super) to_begin: Vec<CheckName>,
+    /// The broker, while it is away.
+    pub(super) broker_away: Option<Away>,
     /// Silences that people made while the site ran.
     pub(super) silences: BTreeMap<SilenceId, Silence>,
     /// Number of the next of them.

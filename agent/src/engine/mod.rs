@@ -7,6 +7,7 @@ mod absence;
 mod alarm;
 mod answer;
 mod board;
+mod broker;
 mod clock;
 mod core;
 mod deleting;
@@ -164,6 +165,7 @@ impl Engine {
             alarms: Default::default(),
             reminders: Default::default(),
             to_begin: Vec::new(),
+            broker_away: None,
             silences,
             next_silence,
             silences_changed: true,
