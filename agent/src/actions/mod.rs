@@ -1,8 +1,14 @@
 //! The types of actions, each a way to tell people of what happens. [`KINDS`] is the only list of them.
 
+pub mod email;
 mod letter;
 pub mod log;
+pub mod mqtt;
 mod notice;
+pub mod sms;
+mod web;
+pub mod webhook;
+mod words;
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +24,7 @@ use crate::{
 };
 
 /// Every type of action.
-pub const KINDS: &[ActionKind] = &[log::KIND];
+pub const KINDS: &[ActionKind] = &[email::KIND, log::KIND, mqtt::KIND, sms::KIND, webhook::KIND];
 
 /// One type of action.
 #[derive(Debug)]
