@@ -52,12 +52,15 @@ impl Mosquitto {
         Ok(broker)
     }
 
-    /// Starts the broker again, or for the first time: same ports, same retained messages and sessions.
+    /// Starts the broker again, or for the first time: same ports, same retained messages and sessions. One that runs is
+    /// stopped before, so that it saves what it has.
     ///
     /// # Errors
-    /// mosquitto does not start.
+    /// mosquitto does not start, or does not end in time.
     pub async fn restart(&mut self) -> Result<()> {
-        self.kill();
+        if self.process.is_some() {
+            self.stop().await?;
+        }
         let mut command = Command::new("/usr/sbin/mosquitto");
         command.arg("-v").arg("-c").arg(self.dir.path().join("m.conf"));
         let log = self.dir.path().join("log");
@@ -80,7 +83,8 @@ impl Mosquitto {
         Ok(())
     }
 
-    /// Ends the broker as a power cut would.
+    /// Ends the broker as a power cut would. It forgets what it has confirmed and not yet saved, subscriptions too; see
+    /// [`Mosquitto::settle`].
     pub fn kill(&mut self) {
         self.process = None;
     }
