@@ -86,6 +86,7 @@ impl Delivery {
             roster: Arc::default(),
             tasks: JoinSet::new(),
         };
+        delivery.roster.set_office(delivery.office.clone());
         delivery.employ_all(actions);
         delivery
     }
@@ -104,6 +105,7 @@ impl Delivery {
     ) {
         let same = self.office.zone == zone && self.office.link == link;
         (self.office.zone, self.office.link) = (zone, link);
+        self.roster.set_office(self.office.clone());
         self.workers.retain(|name, workers| {
             let stays = same && actions.get(name) == Some(&workers.configured);
             if !stays {

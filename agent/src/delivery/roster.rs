@@ -8,7 +8,10 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{Office, Unstored};
-use crate::actions::{Action, Letter, Notice, TellError, To};
+use crate::{
+    actions::{Action, Letter, Notice, TellError, To},
+    store::{ShownDelivery, StoreError},
+};
 
 /// Longest time that a test may take.
 const TRIAL: Duration = Duration::from_secs(60);
@@ -20,6 +23,8 @@ pub struct Roster {
     desks: Mutex<HashMap<ActionName, Desk>>,
     /// Unstored notices of workers that ended, until their successors take them over.
     left: Mutex<HashMap<ActionName, HashMap<String, Arc<Unstored>>>>,
+    /// What all deliveries have in common; `None` before the first of them.
+    office: Mutex<Option<Office>>,
 }
 
 struct Desk {
@@ -50,26 +55,66 @@ impl Roster {
         self.desks.lock().get(action).map(|desk| desk.groups.clone())
     }
 
-    /// Has an action try at once what it waits to try again.
-    pub fn nudge(&self, action: &ActionName) {
-        if let Some(desk) = self.desks.lock().get(action) {
-            desk.nudge.notify_waiters();
-        }
-    }
-
     /// Has all actions try at once what they wait to try again.
-    pub fn nudge_all(&self) {
+    fn nudge_all(&self) {
         self.desks.lock().values().for_each(|desk| desk.nudge.notify_waiters());
     }
 
-    /// Sends a test to every group of an action, past the queue. `None`: it does not run.
-    pub async fn try_out(
+    /// The actions that run, by name.
+    pub fn names(&self) -> Vec<ActionName> {
+        let mut names: Vec<_> = self.desks.lock().keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// Deliveries that wait, or were given up, latest first, `most` at most.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn deliveries(
         &self,
-        action: &ActionName,
-        site: &str,
-        by: &str,
-        office: &Office,
-    ) -> Option<Vec<Trial>> {
+        dead: bool,
+        most: usize,
+    ) -> Result<Vec<ShownDelivery>, StoreError> {
+        match self.office() {
+            Some(office) => office.store.shown_deliveries(dead, most).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Sends again what was given up, one or all, and at once what waits to be tried again. How many were taken up.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn send_again(&self, id: Option<i64>) -> Result<usize, StoreError> {
+        let Some(office) = self.office() else { return Ok(0) };
+        let revived = office.store.revive_deliveries(id, office.clock.now()).await?;
+        self.nudge_all();
+        Ok(revived)
+    }
+
+    /// Forgets what was given up, one or all. How many those were.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn forget(&self, id: Option<i64>) -> Result<usize, StoreError> {
+        match self.office() {
+            Some(office) => office.store.forget_deliveries(id).await,
+            None => Ok(0),
+        }
+    }
+
+    fn office(&self) -> Option<Office> {
+        self.office.lock().clone()
+    }
+
+    pub(super) fn set_office(&self, office: Office) {
+        *self.office.lock() = Some(office);
+    }
+
+    /// Sends a test to every group of an action, past the queue. `None`: it does not run.
+    pub async fn try_out(&self, action: &ActionName, site: &str, by: &str) -> Option<Vec<Trial>> {
+        let office = &self.office()?;
         let (runs, groups) = {
             let desks = self.desks.lock();
             let desk = desks.get(action)?;

@@ -45,6 +45,9 @@ pub struct Pattern {
     /// Names of checks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check: Option<String>,
+    /// The name of one check, in which no character stands for another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Ids of agents; of a check that runs on this site, the site's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
@@ -163,6 +166,7 @@ impl Pattern {
         let fits =
             |pattern: &Option<String>, text| pattern.as_deref().is_none_or(|p| glob(p, text));
         fits(&self.check, subject.check)
+            && self.name.as_deref().is_none_or(|name| name == subject.check)
             && fits(&self.agent, subject.agent)
             && self.labels.iter().all(|(key, pattern)| {
                 subject.labels.get(key).is_some_and(|value| glob(pattern, value))
@@ -171,7 +175,10 @@ impl Pattern {
 
     /// Whether it has no part, so that it fits everything.
     pub fn is_empty(&self) -> bool {
-        self.check.is_none() && self.agent.is_none() && self.labels.is_empty()
+        self.check.is_none()
+            && self.name.is_none()
+            && self.agent.is_none()
+            && self.labels.is_empty()
     }
 }
 
@@ -265,6 +272,7 @@ mod tests {
                 label.map(|(k, v)| (k.to_owned(), v.to_owned())).into_iter().collect();
             let pattern = Pattern {
                 check: check.map(Into::into),
+                name: None,
                 agent: agent.map(Into::into),
                 labels: labels_wanted,
             };
@@ -275,6 +283,9 @@ mod tests {
         assert!(!fits(Some("disk"), None, None));
         assert!(!fits(None, Some("na"), None));
         assert!(!fits(None, None, Some(("room", "*"))));
+        let one = Pattern { name: Some("a*".into()), ..Pattern::default() };
+        assert!(one.fits(Subject { check: "a*", agent: "nas", labels: &labels }));
+        assert!(!one.fits(Subject { check: "ab", agent: "nas", labels: &labels }));
     }
 
     proptest! {

@@ -46,6 +46,7 @@ fn window(name: &str, table: &mut Table<'_>, host: Tz) -> Option<Silence> {
     let given_zone = table.parse("timezone", ZONE_RIGHT, zone);
     let pattern = Pattern {
         check: table.text("checks").map(String::from),
+        name: None,
         agent: table.text("agents").map(String::from),
         labels: labels(table),
     };
