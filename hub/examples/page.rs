@@ -39,7 +39,7 @@ async fn main() -> Result<()> {
     let board = Arc::new(Board::default());
     board.replace(checks()?, faults());
     agents()?.into_iter().for_each(|agent| board.put_agent(agent));
-    let (handle, inbox) = Handle::new(board.clone(), 8);
+    let (handle, inbox) = Handle::new(board.clone(), Arc::default(), 8);
     tokio::spawn(answer(inbox, board));
 
     let hash = password::hash(&Secret::new(PASSWORD))?;

@@ -4,7 +4,7 @@ use std::{path::Path, process::ExitCode};
 
 use anyhow::bail;
 use fletchck::{
-    cli::{Args, Command, Profile, add_agent, args, completions, init, merge, passwd},
+    cli::{Args, Command, Profile, add_agent, alerts, args, completions, init, merge, passwd},
     run,
 };
 use fletchck_agent::{chain, config::Built, once, say};
@@ -58,6 +58,17 @@ async fn carry_out(args: &Args) -> anyhow::Result<ExitCode> {
             };
             add_agent::add_agent(&file, &wanted)?;
         }
+        Some(
+            command @ (Command::Ack { .. }
+            | Command::Unack { .. }
+            | Command::Snooze { .. }
+            | Command::Silence(_)
+            | Command::Maintenance(_)
+            | Command::EndSilence { .. }
+            | Command::Alerts
+            | Command::Resend { .. }
+            | Command::Action { .. }),
+        ) => return alerts::alerts(&file, command).await,
         Some(Command::Completions { shell }) => completions::completions(*shell)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,11 +1,12 @@
-//! What is told of one transition.
+//! What is told of one check at one moment.
 
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use fletchck_shared::{CheckName, State, Transition};
+use fletchck_shared::{CheckName, Severity, policy::News};
 use serde::{Deserialize, Serialize};
 
-/// What is told of one transition. It is stored as it is here, so that it says after a crash what it would have said
-/// before.
+/// What is told of one check at one moment. It is stored as it is here, so that it says after a crash what it would
+/// have said before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notice {
@@ -15,37 +16,54 @@ pub struct Notice {
     pub check: CheckName,
     /// Type of the check; for a remote one the type at its agent.
     pub kind: String,
-    /// What happened.
-    pub transition: Transition,
+    /// What there is to tell.
+    pub news: News,
+    /// How grave it is now; [`Severity::Ok`] for a recovery.
+    pub severity: Severity,
+    /// How grave the failure is that this is about; of a recovery, how grave it was.
+    pub about: Severity,
+    /// When it came to this, by the clock of whoever ran the check.
+    pub at: DateTime<Utc>,
+    /// Since when the check fails; of a recovery, since when it had failed.
+    #[serde(default)]
+    pub since: Option<DateTime<Utc>>,
+    /// When it was last seen well, before this failure.
+    #[serde(default)]
+    pub last_good: Option<DateTime<Utc>>,
     /// The sentence of the outcome.
     pub text: String,
     /// The measured value.
     pub level: Option<String>,
     /// Lines that explain the sentence.
     pub log: Vec<String>,
+    /// The failing members of a sequence.
+    #[serde(default)]
+    pub members: Vec<FailingMember>,
     /// Zone that times are shown in.
     pub zone: Tz,
 }
 
+/// A failing member of a sequence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailingMember {
+    /// Its name.
+    pub name: String,
+    /// Why further tries were of no use, or what it depends on.
+    pub soft: Option<String>,
+    /// Its measured value.
+    pub level: Option<String>,
+}
+
 impl Notice {
-    /// Says what became of this check.
-    pub fn new(
-        site: &str,
-        check: &CheckName,
-        kind: &str,
-        zone: Tz,
-        state: &State,
-        transition: &Transition,
-    ) -> Self {
-        Self {
-            site: site.into(),
-            check: check.clone(),
-            kind: kind.into(),
-            transition: transition.clone(),
-            text: state.text.clone(),
-            level: state.level.clone(),
-            log: state.log.clone(),
-            zone,
+    /// How the check stands, in one word: `FAIL`, `WARN`, `PASS`, `FLAPPING` or `TEST`. `FAIL` and `PASS` are the
+    /// original's.
+    pub fn word(&self) -> &'static str {
+        match (self.news, self.severity) {
+            (News::Test, _) => "TEST",
+            (News::Flapping, _) => "FLAPPING",
+            (_, Severity::Ok) => "PASS",
+            (_, Severity::Warning) => "WARN",
+            (_, Severity::Critical) => "FAIL",
         }
     }
 }

@@ -181,6 +181,11 @@ pub fn kind(name: &str) -> Option<&'static Kind> {
 }
 
 impl Kind {
+    /// Whether it asks over the network, and so depends on the way there.
+    pub fn asks_network(&self) -> bool {
+        self.options.iter().any(|option| option.name == net::IP_VERSION.name)
+    }
+
     /// Makes what runs from these options, and tells all that is wrong with them. With nothing but warnings there is a
     /// plan, with any other fault there is none.
     pub fn plan(&self, options: &Map<String, Value>) -> (Option<Plan>, Vec<OptionFault>) {

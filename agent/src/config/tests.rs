@@ -133,7 +133,7 @@ fn variables_find_keys_whatever_their_case_and_keep_what_they_are() {
     assert_eq!((mqtt.port, mqtt.tls), (8883, true));
     assert_eq!(loaded.site.agent.labels["room"], "7");
     let check = &loaded.site.checks["Web.Site A"];
-    assert!(!check.fail_action);
+    assert!(!check.policy.fail_action);
     assert_eq!(check.options["level"], json!(50));
     assert!(!loaded.document["mqtt"].as_object().expect("kept").contains_key("password"));
     insta::assert_snapshot!(told(&folder, &loaded.faults), @r#"

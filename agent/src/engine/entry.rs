@@ -1,6 +1,6 @@
 //! One check as the engine holds it.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, num::NonZeroU32, time::Duration};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -38,6 +38,10 @@ pub(super) struct Entry {
     /// Whether it is stale for the broker's sake alone.
     pub(super) unheard: bool,
     pub(super) notice: Option<String>,
+    /// What it depends on and waits for, before anybody is told that it fails.
+    pub(super) awaits: Option<CheckName>,
+    /// The failure for which it waited so; once is enough.
+    pub(super) awaited: Option<DateTime<Utc>>,
 }
 
 /// What a check is doing.
@@ -62,8 +66,8 @@ impl Entry {
     pub(super) fn rule(&self) -> Rule {
         Rule {
             threshold: self.check.threshold.get(),
-            fail_action: self.check.fail_action,
-            pass_action: self.check.pass_action,
+            window: self.check.window.map(NonZeroU32::get),
+            recover: self.check.recover.get(),
             paused: self.check.paused,
         }
     }

@@ -149,8 +149,10 @@ impl Core {
             retries: NonZeroU32::MIN,
             priority: 0,
             paused: false,
-            fail_action: true,
-            pass_action: true,
+            window: None,
+            recover: NonZeroU32::MIN,
+            uplink: false,
+            policy: self.site.defaults.clone(),
             publish: None,
             remote_id: row.remote_id.clone(),
             timezone: None,
@@ -176,8 +178,11 @@ impl Core {
             remote: Some(row),
             silent_since: self.now(),
             notice: None,
+            awaits: None,
+            awaited: None,
         };
-        self.entries.insert(name, entry);
+        self.entries.insert(name.clone(), entry);
+        self.remember_told(&name);
     }
 }
 

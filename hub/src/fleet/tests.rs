@@ -28,7 +28,7 @@ fn start() -> Running {
     let settings = Settings { rules, hub: true, grace, agents_max: 10, broker_back: 0 };
     let (keep, settings) = watch::channel(Arc::new(settings));
     let board = Arc::<Board>::default();
-    let (engine, inbox) = Handle::new(board.clone(), 16);
+    let (engine, inbox) = Handle::new(board.clone(), Arc::default(), 16);
     let (arrived, from_link) = mpsc::channel(1024);
     let (tap, from_tap) = mpsc::channel(1024);
     let stop = CancellationToken::new();

@@ -3,6 +3,7 @@
 
 mod access;
 mod brokering;
+mod control;
 mod paging;
 mod retained;
 
@@ -24,7 +25,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use self::{brokering::Brokering, paging::Paging};
+use self::{brokering::Brokering, control::Control, paging::Paging};
 use crate::{cli::Args, fleet};
 
 /// Messages between the broker and the fleet, beyond which publishers wait.
@@ -88,11 +89,13 @@ struct Hub {
     broker_started: u64,
     broker_back: watch::Receiver<u64>,
     pages: Paging,
+    control: Control,
 }
 
 impl Hub {
     async fn start(loaded: Loaded) -> anyhow::Result<Self> {
         let store = store_path(&loaded.path);
+        let socket = crate::web::control::path(&loaded.path);
         let (arrived, arrivals) = mpsc::channel(TAP);
         let (tap, heard) = mpsc::channel(TAP);
         let service = Service::start(loaded, Some(arrived)).await?;
@@ -100,7 +103,11 @@ impl Hub {
         let hearing_stop = CancellationToken::new();
         let (_counters, hearing) =
             fleet::spawn(settings, service.handle().clone(), arrivals, heard, hearing_stop.clone());
+        let zone = service.site.timezone.unwrap_or(service.host_zone);
+        let control =
+            Control::start(socket, &store, service.handle().clone(), &service.site, zone)?;
         let mut hub = Self {
+            control,
             fleet,
             hearing,
             hearing_stop,
@@ -133,6 +140,7 @@ impl Hub {
             return;
         }
         let site = self.service.site.clone();
+        self.control.keep_to(&site, self.zone());
         self.settle_fleet();
         let greeter = self.service.greeter();
         let broker = self.broker.keep_to(&site, greeter).await;
@@ -158,6 +166,7 @@ impl Hub {
 
     async fn stop(mut self) {
         self.pages.stop().await;
+        self.control.stop().await;
         self.hearing_stop.cancel();
         if let Err(reason) = self.hearing.await {
             error!("hearing the fleet broke down: {reason}");

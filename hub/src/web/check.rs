@@ -7,11 +7,12 @@ use axum::{
     Form,
     extract::{Path, Query, State, rejection::FormRejection},
     http::StatusCode,
-    response::{IntoResponse, Redirect, Response},
+    response::Response,
 };
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use fletchck_agent::engine::{CheckView, Refused, Request};
-use fletchck_shared::{CheckName, time};
+use fletchck_shared::{CheckName, policy::Ack, time};
 use serde::Deserialize;
 use tracing::info;
 
@@ -62,6 +63,11 @@ struct Detail<'a> {
     members: Vec<(String, &'a str)>,
     actions: Vec<&'a str>,
     may_run: bool,
+    /// Who has taken its failure on, in a sentence.
+    ack: Option<String>,
+    may_ack: bool,
+    /// Who was told of its failure.
+    told: Vec<(String, String)>,
 }
 
 /// One phase of a run, drawn in proportion to the whole.
@@ -104,7 +110,7 @@ pub(super) async fn run(
     };
     let address = check_address(name.as_str());
     info!(user = ?user.name, check.name = %name, "run asked for on the page");
-    ask(&state, Request::Run(name), &address).await
+    ask(&state, &user, Request::Run(name), "begun", &address).await
 }
 
 /// `POST /delete`.
@@ -118,7 +124,7 @@ pub(super) async fn delete(
         Err(refused) => return *refused,
     };
     info!(user = ?user.name, check.name = %name, "check deleted on the page");
-    ask(&state, Request::Delete(name), "/").await
+    ask(&state, &user, Request::Delete(name), "deleted", "/").await
 }
 
 /// The part of the page that changes with the check.
@@ -154,7 +160,29 @@ pub(super) fn detail(view: &CheckView) -> String {
         members: view.members.iter().map(|name| (link(name.as_str()), name.as_str())).collect(),
         actions: view.actions.iter().map(|name| name.as_str()).collect(),
         may_run: view.agent.is_none(),
+        ack: state.alert.ack.as_ref().map(|ack| acknowledged(ack, view.zone)),
+        may_ack: state.condition.failing() && state.alert.ack.is_none(),
+        told: state
+            .alert
+            .told
+            .iter()
+            .map(|(action, told)| (action.to_string(), people(told.at)))
+            .collect(),
     })
+}
+
+/// Who has taken a failure on, and for how long.
+fn acknowledged(ack: &Ack, zone: Tz) -> String {
+    let mut said = format!("{} has taken it on, {}", ack.by, time::people(ack.at, zone));
+    if !ack.comment.is_empty() {
+        said.push_str(&format!(": {}", ack.comment));
+    }
+    match ack.until {
+        Some(until) => said.push_str(&format!(" (until {})", time::people(until, zone))),
+        None if ack.sticky => said.push_str(" (until it is well)"),
+        None => said.push_str(" (until it changes)"),
+    }
+    said
 }
 
 fn show(state: &WebState, user: &User, name: &str) -> Response {
@@ -185,13 +213,20 @@ fn ordered(
     CheckName::try_from(check).map_err(|_| broken())
 }
 
-async fn ask(state: &WebState, request: Request, then: &str) -> Response {
+/// Asks the engine, and says what became of it.
+pub(super) async fn ask(
+    state: &WebState,
+    user: &User,
+    request: Request,
+    said: impl Into<String>,
+    then: &str,
+) -> Response {
     match tokio::time::timeout(PATIENCE, state.engine().ask(request)).await {
-        Ok(Ok(())) => Redirect::to(then).into_response(),
+        Ok(Ok(())) => page::done(user, said, then),
         Ok(Err(Refused::NoSuchCheck(name))) => {
             page::error(StatusCode::NOT_FOUND, &format!("There is no check `{name}` any longer."))
         }
-        Ok(Err(refused @ Refused::NotHere(_))) => {
+        Ok(Err(refused @ (Refused::NotHere(_) | Refused::NotNow(_)))) => {
             page::error(StatusCode::CONFLICT, &format!("Not done: {refused}."))
         }
         Ok(Err(refused)) => page::error(

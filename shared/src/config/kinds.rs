@@ -41,4 +41,4 @@ pub const ORIGINAL_ACTIONS: &[&str] = &["email", "sms", "log"];
 
 /// Keys that hold a secret, in a section or in the options of an action or a check. Each may instead be named with
 /// `_file` appended; its value is then the path of the file that holds the secret and nothing else.
-pub const SECRETS: &[&str] = &["password", "apikey", "token", "reqBody"];
+pub const SECRETS: &[&str] = &["password", "apikey", "token", "secret", "url", "reqBody"];

@@ -26,7 +26,7 @@ async fn an_unknown_name_is_added_at_once_and_kept_over_a_restart() {
     let running = running.restart(json!({})).await;
     assert_eq!(running.view("disk").state, view.state);
     running.hear(None, "v1/disk", &message(&running, "disk", false, 1)).await;
-    assert_eq!(running.transitions("disk").await, ["failed!", "recovered!"]);
+    assert_eq!(running.transitions("disk").await, ["failed", "recovered"]);
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ impl Site {
         let path = folder.path().join("site.db");
         Store::open(&path).expect("the engine's store");
         let board = Arc::new(Board::default());
-        let (engine, inbox) = Handle::new(board.clone(), 8);
+        let (engine, inbox) = Handle::new(board.clone(), Arc::default(), 8);
         let users = ["admin", ""].map(|user| (user.to_owned(), Secret::new(HUNTER2)));
         let settings = Settings { name: "Kennel".into(), users: users.into(), zone: ZONE };
         let settings = Arc::new(ArcSwap::from_pointee(settings));

@@ -2,16 +2,15 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use chrono_tz::Tz;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::{
-    check::{Draft, draft},
+    check::{Common, Draft, draft},
     edges::{Cut, Edge, Names, Why, cut_circles},
 };
 use crate::{
-    ActionName, CheckName,
+    CheckName,
     config::{Check, Fault, Kinds, Path, Site},
 };
 
@@ -27,14 +26,11 @@ pub(super) fn checks(
     path: &Path,
     kinds: &impl Kinds,
     site: &Site,
-    actions: &Names<ActionName>,
-    zone: Tz,
+    common: &Common<'_>,
     faults: &mut Vec<Fault>,
 ) -> IndexMap<CheckName, Check> {
-    let mut drafts: Vec<Draft<'_>> = map
-        .iter()
-        .map(|(key, value)| draft(key, value, path.key(key), kinds, actions, zone))
-        .collect();
+    let mut drafts: Vec<Draft<'_>> =
+        map.iter().map(|(key, value)| draft(key, value, path.key(key), kinds, common)).collect();
     out_of_place(&mut drafts, kinds, site);
     remote_ids(&mut drafts);
     let mut edges = resolve(&mut drafts);

@@ -136,10 +136,10 @@ fn every_fault_of_a_nasty_site_is_told_at_once() {
     error: checks.types.options: this is a list; an object, `{…}`
     error: checks.types.threshold: true is a bool; a whole number from 1 to 1000000
     error: checks.types.retries: `2` is a text; a whole number from 1 to 1000000
+    error: checks.types.actions: `log` is a text; a list of texts, `["…"]`
     error: checks.types.priority: 1.0 is a decimal number; a whole number
     error: checks.types.paused: 1 is an int; true or false
     error: checks.types.publish: `a/#`: `+` and `#` are wildcards: a topic to publish to has none; a topic, `home/nas/disk` for example
-    error: checks.types.actions: `log` is a text; a list of texts, `["…"]`
     error: checks.types.depends[0]: 1 is an int; a text in quotes
     error: checks.ranges.options.level: 900 is no percentage; 1 to 100
     error: checks.ranges.options.timezone: `Mars`: there is no such zone, did you mean `Europe/Paris`?; the name of a zone, `Australia/Adelaide` for example, or null for the host's

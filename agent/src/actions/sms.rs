@@ -1,0 +1,130 @@
+//! `sms`: a short message by the Cloudkinnekt gateway, as in the original.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fletchck_shared::{Severity, time};
+
+use super::{
+    Action, ActionKind, Letter, Notice, TellError, To,
+    web::{self, Request, Service},
+};
+use crate::options::{Opt, Options, Shape};
+
+/// The entry of `sms` in the table.
+pub const KIND: ActionKind = ActionKind {
+    name: "sms",
+    summary: "a short message by the Cloudkinnekt gateway, as in the original",
+    options: &[
+        Opt::new("recipients", Shape::Texts, "required", "telephone numbers"),
+        Opt::secret("apikey", "key of the gateway; required"),
+        Opt::text("sender", "dedicated", "originator of the message"),
+        Opt::text("url", URL, "address of the gateway"),
+        web::TIMEOUT,
+        web::CA_FILE,
+        Opt::text("site", "the site's", "name of the site in messages"),
+        Opt::text("icon", "🐕", "sign behind the name of the site"),
+    ],
+    gathers: true,
+    build,
+};
+
+const URL: &str = "https://sms-api.cloudkinnekt.au/smsp-in";
+
+/// Checks that one message names; it counts the others.
+const SHOWN: usize = 5;
+
+struct Sms {
+    service: Service,
+    url: String,
+    key: String,
+    sender: String,
+    recipients: String,
+    site: Option<String>,
+    icon: String,
+}
+
+fn build(options: &mut Options<'_>) -> Option<Arc<dyn Action>> {
+    let service = Service::of(options);
+    let url = web::address(options, "url", Some(URL));
+    let recipients = options.texts("recipients").filter(|list| !list.is_empty());
+    if recipients.is_none() {
+        options.fault(
+            "recipients",
+            "there is nobody to tell",
+            "telephone numbers, as in [\"+61400000000\"]",
+        );
+    }
+    let key = options.text("apikey").filter(|key| !key.is_empty()).map(str::to_owned);
+    if key.is_none() {
+        options.fault("apikey", "it is missing", "the key of the gateway, or `apikey_file`");
+    }
+    let text = |options: &mut Options<'_>, name| {
+        options.text(name).filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    let (site, icon, sender) =
+        (text(options, "site"), text(options, "icon"), text(options, "sender"));
+    Some(Arc::new(Sms {
+        service,
+        url: url?,
+        key: key?,
+        sender: sender.unwrap_or_else(|| "dedicated".into()),
+        recipients: recipients?.join(",").replace('+', ""),
+        site,
+        icon: icon.unwrap_or_else(|| "🐕".into()),
+    }))
+}
+
+#[async_trait]
+impl Action for Sms {
+    async fn tell(&self, letter: &Letter, _: &To<'_>) -> Result<String, TellError> {
+        let text = self.text(letter);
+        let fields = [
+            ("originator", self.sender.as_str()),
+            ("mobile_number", &self.recipients),
+            ("concatenated", "true"),
+            ("utf", "true"),
+            ("text", &text),
+        ];
+        let request = Request::form(&self.url, &fields)
+            .header("authorization", &format!("Bearer {}", self.key));
+        self.service.send(request).await
+    }
+}
+
+impl Sms {
+    /// As the original's: site and icon, then of each check a sign, `NAME: STATE`, and what fails in it, then the time.
+    fn text(&self, letter: &Letter) -> String {
+        let site = self.site.as_ref().unwrap_or(&letter.site);
+        let mut text = format!("{site} {}", self.icon);
+        for entry in letter.entries.iter().take(SHOWN) {
+            let notice = &entry.notice;
+            let sign = if notice.severity == Severity::Ok { "👍" } else { "💬" };
+            text.push_str(&format!("\n{sign} {}: {}", notice.check, notice.word()));
+            text.push_str(&summary(notice));
+        }
+        if letter.entries.len() > SHOWN {
+            text.push_str(&format!("\nand {} more", letter.entries.len() - SHOWN));
+        }
+        if let Some(entry) = letter.entries.last() {
+            text.push_str(&format!("\n{}", time::people(entry.notice.at, entry.notice.zone)));
+        }
+        text
+    }
+}
+
+/// What fails: the members of a sequence, each with a sign and its level, or the sentence of the check itself.
+fn summary(notice: &Notice) -> String {
+    if notice.severity == Severity::Ok {
+        return String::new();
+    }
+    if notice.members.is_empty() {
+        return format!("\n{}", notice.text);
+    }
+    let members = notice.members.iter().map(|member| {
+        let sign = if member.soft.is_some() { "⚠️" } else { "⛔" };
+        let level = member.level.as_deref().map(str::trim).unwrap_or_default();
+        format!("\n{sign} {} {level}", member.name).trim_end().to_owned()
+    });
+    members.collect()
+}
