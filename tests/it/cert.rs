@@ -1,11 +1,11 @@
 //! The checks of certificates against servers that show them, files that hold them, and beside the original.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use fletchck_shared::{Severity, Verdict};
 use fletchck_tests::look;
 use fletchck_tests::nginx::Nginx;
 use fletchck_tests::pki::Pki;
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::certificates;
