@@ -45,7 +45,7 @@ pub use fletchck_shared::wire::PAYLOAD_MAX;
 pub use outbox::{MemoryOutbox, Outbox, Outgoing, Publication};
 pub use sending::Dropped;
 pub use settings::{Settings, Subscription, Will};
-pub use tls::TlsError;
+pub use tls::{TlsError, Trust};
 
 /// Seconds that a broker keeps a session for a client that is away, with MQTT 5.
 const SESSION_EXPIRY: u32 = 3600;
@@ -84,6 +84,8 @@ pub enum LinkState {
         protocol: Protocol,
         /// Whether the broker kept the session before.
         session_present: bool,
+        /// Since when.
+        since: DateTime<Utc>,
     },
     /// Not connected; trying again.
     Down {

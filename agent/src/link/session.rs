@@ -239,10 +239,12 @@ impl<O: Outbox, G: Greeting> Session<'_, O, G> {
                 .map_err(Failure::Broken)?;
         }
         self.sending.add(self.link.greeting.birth(self.connected, self.session_present));
-        _ = self
-            .link
-            .state
-            .send(LinkState::Up { protocol: self.protocol, session_present: self.session_present });
+        let (protocol, session_present) = (self.protocol, self.session_present);
+        _ = self.link.state.send(LinkState::Up {
+            protocol,
+            session_present,
+            since: self.connected,
+        });
         Ok(())
     }
 

@@ -18,7 +18,6 @@ use tracing::error;
 
 use super::greeter::Greeter;
 use crate::{
-    chain,
     checks::push,
     config::Loaded,
     engine::{Handle, Publishing, Request},
@@ -88,16 +87,13 @@ impl Linking {
             linked.stop().await;
         }
         if let Some(made_of) = wanted {
-            match self.settings(&made_of) {
-                Ok(settings) => self.link(settings, made_of, site),
-                Err(reason) => error!(error = chain(&reason), "there is no link to the broker"),
-            }
+            self.link(self.settings(&made_of), made_of, site);
         }
     }
 
-    fn settings(&self, made_of: &MadeOf) -> Result<Settings, link::TlsError> {
+    fn settings(&self, made_of: &MadeOf) -> Settings {
         let MadeOf { mqtt, prefix, hub, pushes } = made_of;
-        let mut settings = Settings::new(mqtt, self.agent.as_str())?;
+        let mut settings = Settings::new(mqtt, self.agent.as_str());
         let hears = self.arrived.is_some();
         let fleet = hub.then(|| TopicFilter::fleet(prefix));
         let pushes = pushes.then(|| TopicFilter::pushes(prefix));
@@ -108,7 +104,7 @@ impl Linking {
         {
             base.qos = mqtt.qos;
         }
-        Ok(settings)
+        settings
     }
 
     fn link(&mut self, mut settings: Settings, made_of: MadeOf, site: &Site) {
