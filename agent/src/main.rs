@@ -88,7 +88,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
             reason = service.broken() => return Err(reason),
             _ = watch.changed() => match config::load(&path) {
                 Ok(loaded) => _ = service.reload(loaded).await,
-                Err(reason) => warn!("the configuration cannot be read, what ran before goes on: {}", chain(&reason)),
+                Err(reason) => service.unread(&reason),
             },
         }
     }

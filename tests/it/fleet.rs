@@ -15,7 +15,7 @@ use rumqttc::MqttOptions;
 use serde_json::{Value, json};
 
 /// `secret`, hashed so that a test need not wait for it.
-const SECRET: &str = "$argon2id$v=19$m=64,t=1,p=1$GoTy+K72tCQqUbh3L3BwNg$s5sHiwqtEUKZUcKp6ZE4TAU69IVdomA9dzrMC9qiUdw";
+pub(crate) const SECRET: &str = "$argon2id$v=19$m=64,t=1,p=1$GoTy+K72tCQqUbh3L3BwNg$s5sHiwqtEUKZUcKp6ZE4TAU69IVdomA9dzrMC9qiUdw";
 
 fn hub(port: u16, users: &[&str]) -> Value {
     let users: serde_json::Map<String, Value> =
@@ -48,7 +48,7 @@ fn state(site: &Fletchck, check: &str) -> Option<State> {
     past.checks.get(&CheckName::try_from(check).ok()?).map(|row| row.state.clone())
 }
 
-async fn until(site: &Fletchck, check: &str, word: &str) -> Result<State> {
+pub(crate) async fn until(site: &Fletchck, check: &str, word: &str) -> Result<State> {
     let what = format!("`{check}` to be {word}");
     let stands = async || state(site, check).filter(|state| state.word() == word);
     wait::until(PATIENCE, &what, stands).await

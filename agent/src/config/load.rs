@@ -197,15 +197,9 @@ fn fragments(
         match document(&file) {
             Ok(document) => documents.push((shown.display().to_string(), document)),
             Err(e) => {
-                let text = format!("{:#}", anyhow::Error::from(e));
-                // The fault names the file already.
-                let name = file.display().to_string();
-                let wrong =
-                    text.strip_prefix(&name).unwrap_or(&text).trim_start_matches([':', ' ']);
-                faults.push(Fault {
-                    file: Some(shown.display().to_string()),
-                    ..Fault::error("the file", wrong, "mend it, or take it out of conf.d")
-                });
+                faults.push(
+                    e.fault(shown.display().to_string(), "mend it, or take it out of conf.d"),
+                );
             }
         }
         sources.insert(file);

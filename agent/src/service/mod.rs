@@ -1,6 +1,7 @@
 //! A running site, as far as agents and hubs have it in common: store, engine, link and housekeeping, put together from a
 //! configuration and kept to it when it changes.
 
+mod faults;
 mod greeter;
 mod housekeeping;
 mod learning;
@@ -9,20 +10,19 @@ mod start;
 
 use anyhow::Context;
 use chrono_tz::Tz;
-use fletchck_shared::{
-    ActionName, AgentId,
-    config::{Fault, Site},
-};
+use fletchck_shared::{ActionName, AgentId, config::Site};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub use faults::Faults;
 pub use greeter::Greeter;
 pub use start::{log_to_stderr, raise_file_limit, store_path};
 
 use self::{housekeeping::Housekeeping, linking::Linking};
 use crate::{
-    config::{Loaded, host_zone},
+    chain,
+    config::{LoadError, Loaded, host_zone},
     engine::{Clock, Engine, Handle, Request},
     link::Arrived,
     store::Store,
@@ -36,8 +36,10 @@ pub struct Service {
     pub host_zone: Tz,
     /// The configuration that runs.
     pub site: Site,
-    /// What is wrong with it.
-    faults: Vec<Fault>,
+    /// Its file, as it is shown.
+    shown_path: String,
+    /// What is wrong with it, and with its parts.
+    pub faults: Faults,
     /// What survives the process.
     pub store: Store,
     engine: Engine,
@@ -81,13 +83,15 @@ impl Service {
             env!("CARGO_PKG_VERSION"), loaded.path.display());
         let (actions, of_actions) = watch::channel(loaded.site.actions.keys().cloned().collect());
         let housekeeping = Housekeeping::start(store.clone(), of_actions).await?;
+        let faults = Faults::new(engine.handle.board().clone(), loaded.faults.clone());
         let mut link = Linking::new(agent.clone(), store.clone(), engine.handle.clone(), arrived);
         link.keep_to(&loaded).await;
         Ok(Self {
             agent,
             host_zone,
             site: loaded.site,
-            faults: loaded.faults,
+            shown_path: loaded.path.display().to_string(),
+            faults,
             store,
             engine,
             engine_stop,
@@ -126,25 +130,34 @@ impl Service {
         for fault in &loaded.faults {
             warn!("{fault}");
         }
-        let broken = loaded.breaks(&self.faults).count();
+        let broken = loaded.breaks(&self.faults.running()).count();
         if broken > 0 {
             warn!("the configuration has {broken} new faults; what ran before goes on");
-            self.handle().board().show_faults(loaded.faults);
+            self.faults.refuse(loaded.faults);
             return false;
         }
-        let request = Request::Reload(Box::new(loaded.site.clone()), loaded.faults.clone());
+        let faults = self.faults.with(&loaded.faults);
+        let request = Request::Reload(Box::new(loaded.site.clone()), faults);
         if let Err(refused) = self.handle().ask(request).await {
             warn!("the configuration was not taken over: {refused}");
             return false;
         }
+        self.faults.run(loaded.faults.clone());
         if loaded.site.agent.id.as_ref().is_some_and(|id| *id != self.agent) {
             warn!("`agent.id` is another one now; that takes effect at the next start");
         }
         self.link.keep_to(&loaded).await;
         self.actions.send_replace(loaded.site.actions.keys().cloned().collect());
         self.site = loaded.site;
-        self.faults = loaded.faults;
         true
+    }
+
+    /// Tells that the file is no configuration any more, in the log and to whoever looks; what ran before goes on.
+    pub fn unread(&self, reason: &LoadError) {
+        warn!("the configuration cannot be read, what ran before goes on: {}", chain(reason));
+        let fault =
+            reason.fault(&self.shown_path, "mend the file; what ran before goes on until then");
+        self.faults.unread(fault);
     }
 
     /// Stops: first the engine, which stores what it knows, then the link, which sends what still waits and says farewell.

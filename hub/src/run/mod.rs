@@ -11,7 +11,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use anyhow::Context;
 use fletchck_agent::{
     chain,
-    config::{self, Loaded, Watch},
+    config::{self, LoadError, Loaded, Watch},
     service::{Service, log_to_stderr, raise_file_limit, store_path},
 };
 use fletchck_shared::config::Fault;
@@ -53,9 +53,7 @@ pub async fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
             reason = hub.service.broken() => return Err(reason),
             _ = watch.changed() => match load(path, args) {
                 Ok(loaded) => hub.reload(loaded).await,
-                Err(reason) => {
-                    warn!("the configuration cannot be read, what ran before goes on: {}", chain(reason.as_ref()));
-                }
+                Err(reason) => hub.service.unread(&reason),
             },
         }
     }
@@ -67,7 +65,7 @@ pub async fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
 }
 
 /// Reads a configuration, and lets the command line have its way.
-fn load(path: &Path, args: &Args) -> anyhow::Result<Loaded> {
+fn load(path: &Path, args: &Args) -> Result<Loaded, LoadError> {
     let mut loaded = config::load(path)?;
     if !args.webui {
         loaded.site.webui = None;
@@ -143,16 +141,14 @@ impl Hub {
         let broker = broker.map(drop);
         let zone = self.zone();
         let pages = self.pages.keep_to(&site, zone).await;
-        let failed =
-            [("broker", broker), ("webui", pages)].into_iter().filter_map(|(part, done)| {
-                let reason = chain(done.err()?.as_ref());
-                error!("`{part}` is not taken over, what ran before goes on: {reason}");
-                Some(Fault::error(part, reason, "mend it, and save the file again"))
+        for (part, done) in [("broker", broker), ("webui", pages)] {
+            let fault = done.err().map(|reason| {
+                let reason = chain(reason.as_ref());
+                Fault::error(part, reason, "mend it, and save the file again")
             });
-        let failed: Vec<_> = failed.collect();
-        if !failed.is_empty() {
-            let board = self.service.handle().board();
-            board.show_faults(board.faults().iter().cloned().chain(failed).collect());
+            for fault in self.service.faults.part(part, fault.into_iter().collect()) {
+                error!("{fault}; what ran before goes on");
+            }
         }
     }
 
