@@ -31,7 +31,7 @@ fn hub(port: u16, users: &[&str]) -> Value {
     })
 }
 
-fn agent(port: u16, id: &str, volume: &Path) -> Value {
+pub(crate) fn agent(port: u16, id: &str, volume: &Path) -> Value {
     json!({
         "agent": { "id": id },
         "mqtt": { "hostname": "127.0.0.1", "port": port, "username": id, "password": "secret" },
@@ -84,7 +84,8 @@ async fn an_agent_that_stops_raises_one_alert_and_comes_back_by_itself() -> Resu
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hub_that_is_killed_knows_its_fleet_again() -> Result<()> {
+async fn a_hub_that_is_killed_knows_its_fleet_again_and_alerts_for_nobody_who_comes_back()
+-> Result<()> {
     let port = port::free();
     let mut hub = Fletchck::start(Program::Full, &hub(port, &["nas", "pi"])).await?;
     let target = tempfile::tempdir()?;
@@ -92,14 +93,23 @@ async fn a_hub_that_is_killed_knows_its_fleet_again() -> Result<()> {
     let _pi = Fletchck::start(Program::Agent, &agent(port, "pi", target.path())).await?;
     until(&hub, "nas/root", "pass").await?;
     until(&hub, "pi/root", "pass").await?;
-    hub.kill();
     nas.kill();
+    until(&hub, "agent nas", "fail").await?;
+    hub.kill();
     hub.restart().await?;
-    let away = until(&hub, "agent nas", "fail").await?;
-    ensure!(!away.text.is_empty());
-    until(&hub, "nas/root", "stale").await?;
-    until(&hub, "pi/root", "pass").await?;
+    // Longer than the grace of a second: whoever has lost its hub waits a while before it tries again.
+    let heard = state(&hub, "pi/root").context("known")?.last_check;
+    let comes_back = async || {
+        let state = state(&hub, "pi/root").filter(|state| state.last_check != heard);
+        state.filter(|state| state.word() == "pass")
+    };
+    wait::until(2 * PATIENCE, "`pi` to come back", comes_back).await?;
     until(&hub, "agent pi", "pass").await?;
+    until(&hub, "nas/root", "stale").await?;
+    until(&hub, "agent nas", "fail").await?;
+    let log = hub.process()?.log();
+    ensure!(!log.contains("agent pi (agent): FAIL"), "{log}");
+    ensure!(!log.contains("agent nas (agent): FAIL"), "told before, and once is enough: {log}");
     hub.stop().await
 }
 

@@ -47,6 +47,10 @@ pub use sending::Dropped;
 pub use settings::{Settings, Subscription, Will};
 pub use tls::{TlsError, Trust};
 
+/// Longest time within which a client with the usual settings is back once its broker is: it may first have to notice that
+/// its connection is dead, and then have just begun its longest wait.
+pub const BACK_WITHIN: Duration = Duration::from_secs(120);
+
 /// Seconds that a broker keeps a session for a client that is away, with MQTT 5.
 const SESSION_EXPIRY: u32 = 3600;
 
@@ -384,6 +388,12 @@ mod tests {
         assert!(link.forgets(&between).await, "of the process before");
         between.qos2 = Some(false);
         assert!(!link.forgets(&between).await);
+    }
+
+    #[test]
+    fn whoever_waits_for_clients_waits_for_the_slowest() {
+        let unnoticed = settings::KEEP_ALIVE * 3 / 2;
+        assert!(BACK_WITHIN >= unnoticed + backoff::LONGEST + session::CONNACK);
     }
 
     #[tokio::test(start_paused = true)]

@@ -24,7 +24,7 @@ use super::{
 };
 
 /// Time for the answer to CONNECT.
-const CONNACK: Duration = Duration::from_secs(10);
+pub(super) const CONNACK: Duration = Duration::from_secs(10);
 
 /// Time for what waits to go out after the link was told to stop, and then for the farewell.
 const FLUSH: Duration = Duration::from_millis(1500);

@@ -12,7 +12,7 @@ use fletchck_shared::{
 use super::{backoff, tls::Trust};
 
 /// Silence after which the link pings the broker. Half as long again, and a silent broker is given up.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// What a link needs to know.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@ mod greeter;
 mod housekeeping;
 mod learning;
 mod linking;
+mod reach;
 mod start;
 
 use anyhow::Context;
@@ -17,6 +18,7 @@ use tracing::{info, warn};
 
 pub use faults::Faults;
 pub use greeter::Greeter;
+pub use reach::{Reach, Standing};
 pub use start::{log_to_stderr, raise_file_limit, store_path};
 
 use self::{housekeeping::Housekeeping, linking::Linking};
@@ -45,6 +47,8 @@ pub struct Service {
     engine: Engine,
     engine_stop: CancellationToken,
     link: Linking,
+    /// How it stands with the broker.
+    pub reach: Reach,
     actions: watch::Sender<Vec<ActionName>>,
     _housekeeping: Housekeeping,
 }
@@ -84,7 +88,10 @@ impl Service {
         let (actions, of_actions) = watch::channel(loaded.site.actions.keys().cloned().collect());
         let housekeeping = Housekeeping::start(store.clone(), of_actions).await?;
         let faults = Faults::new(engine.handle.board().clone(), loaded.faults.clone());
-        let mut link = Linking::new(agent.clone(), store.clone(), engine.handle.clone(), arrived);
+        let reach = Reach::new(engine.handle.clone());
+        let known = (reach.clone(), faults.clone());
+        let mut link =
+            Linking::new(agent.clone(), store.clone(), engine.handle.clone(), arrived, known);
         link.keep_to(&loaded).await;
         Ok(Self {
             agent,
@@ -96,6 +103,7 @@ impl Service {
             engine,
             engine_stop,
             link,
+            reach,
             actions,
             _housekeeping: housekeeping,
         })
@@ -104,11 +112,6 @@ impl Service {
     /// The way to the engine.
     pub fn handle(&self) -> &Handle {
         &self.engine.handle
-    }
-
-    /// Counts how often a broker that was away came back: its word on who is connected is old then.
-    pub fn broker_back(&self) -> watch::Receiver<u64> {
-        self.link.back()
     }
 
     /// Waits until the engine ends although nobody stopped it: then nothing is watched any more.
@@ -147,6 +150,7 @@ impl Service {
             warn!("`agent.id` is another one now; that takes effect at the next start");
         }
         self.link.keep_to(&loaded).await;
+        self.reach.tell_again();
         self.actions.send_replace(loaded.site.actions.keys().cloned().collect());
         self.site = loaded.site;
         true

@@ -50,8 +50,10 @@ pub struct Settings {
     pub grace: Duration,
     /// Agents there may be.
     pub agents_max: usize,
-    /// Counts how often the broker came back or was started anew: its word on who is connected is old then.
-    pub broker_back: u64,
+    /// Whether the broker is away: nobody can be heard then, and nobody's silence counts.
+    pub deaf: bool,
+    /// When the broker came, or came back, last: what was heard before says nothing of who is connected now.
+    pub broker_came: Option<DateTime<Utc>>,
 }
 
 /// What was heard, in numbers.
@@ -137,7 +139,7 @@ impl Fleet {
         let (mut from_link, mut from_tap) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         let (mut link_open, mut tap_open) = (true, true);
         loop {
-            let due = self.agents.next();
+            let due = self.agents.next().filter(|_| !self.now.deaf);
             tokio::select! {
                 count = arrived.recv_many(&mut from_link, BATCH), if link_open => {
                     link_open = count > 0;
@@ -167,8 +169,10 @@ impl Fleet {
                                 &mut self.now,
                                 self.settings.borrow_and_update().clone(),
                             );
-                            if before.broker_back != self.now.broker_back {
-                                self.agents.doubt(Utc::now());
+                            if let Some(came) = self.now.broker_came
+                                && before.broker_came != Some(came)
+                            {
+                                self.agents.doubt(came);
                             }
                             self.agents.limit(self.now.grace, self.now.agents_max);
                         }

@@ -14,7 +14,7 @@ struct Running {
     counters: Arc<Counters>,
     stop: CancellationToken,
     task: JoinHandle<()>,
-    _settings: watch::Sender<Arc<Settings>>,
+    settings: watch::Sender<Arc<Settings>>,
 }
 
 fn start() -> Running {
@@ -25,7 +25,8 @@ fn start() -> Running {
         zone: chrono_tz::UTC,
     };
     let grace = Duration::from_millis(100);
-    let settings = Settings { rules, hub: true, grace, agents_max: 10, broker_back: 0 };
+    let (deaf, broker_came) = (false, None);
+    let settings = Settings { rules, hub: true, grace, agents_max: 10, deaf, broker_came };
     let (keep, settings) = watch::channel(Arc::new(settings));
     let board = Arc::<Board>::default();
     let (engine, inbox) = Handle::new(board.clone(), 16);
@@ -33,7 +34,7 @@ fn start() -> Running {
     let (tap, from_tap) = mpsc::channel(1024);
     let stop = CancellationToken::new();
     let (counters, task) = spawn(settings, engine, from_link, from_tap, stop.clone());
-    Running { arrived, tap, inbox, board, counters, stop, task, _settings: keep }
+    Running { arrived, tap, inbox, board, counters, stop, task, settings: keep }
 }
 
 impl Running {
@@ -90,6 +91,20 @@ async fn an_agent_comes_speaks_goes_and_is_told_to_be_away() {
     assert_eq!(back[0].message.report.text, "nas is back");
     fleet.stop.cancel();
     fleet.task.await.expect("it ends");
+}
+
+#[tokio::test]
+async fn nobody_is_told_to_be_away_while_the_broker_is() {
+    let mut fleet = start();
+    fleet.tap("fletchck/nas/status", "online").await;
+    assert_eq!(fleet.heard().await.len(), 1);
+    fleet.settings.send_modify(|settings| Arc::make_mut(settings).deaf = true);
+    fleet.tap("fletchck/nas/status", "offline").await;
+    let told = timeout(Duration::from_millis(500), fleet.inbox.requests.recv()).await;
+    assert!(told.is_err(), "{told:?}");
+    fleet.settings.send_modify(|settings| Arc::make_mut(settings).deaf = false);
+    assert!(matches!(fleet.asked().await, Request::Silent(id, _) if id.as_str() == "nas"));
+    assert!(fleet.heard().await[0].message.report.reached());
 }
 
 #[tokio::test]

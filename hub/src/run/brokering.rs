@@ -119,6 +119,11 @@ impl Brokering {
         Ok(())
     }
 
+    /// Whether there is a broker.
+    pub(super) fn runs(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Stops the broker, if there is one. What this site still had to say goes out before.
     pub(super) async fn stop(&mut self) {
         let Some(running) = self.running.take() else { return };

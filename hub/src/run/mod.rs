@@ -9,12 +9,13 @@ mod retained;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use chrono::Utc;
 use fletchck_agent::{
     chain,
     config::{self, LoadError, Loaded, Watch},
-    service::{Service, log_to_stderr, raise_file_limit, store_path},
+    service::{Greeter, Service, Standing, log_to_stderr, raise_file_limit, store_path},
 };
-use fletchck_shared::config::Fault;
+use fletchck_shared::config::{Fault, Site};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
@@ -48,7 +49,7 @@ pub async fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
         tokio::select! {
             _ = term.recv() => break,
             _ = int.recv() => break,
-            Ok(()) = hub.broker_back.changed() => hub.settle_fleet(),
+            Ok(()) = hub.reach.changed() => hub.settle_fleet(),
             // Whoever started it starts it again; a monitor that only looks alive helps nobody.
             reason = hub.service.broken() => return Err(reason),
             _ = watch.changed() => match load(path, args) {
@@ -82,9 +83,8 @@ struct Hub {
     hearing: JoinHandle<()>,
     hearing_stop: CancellationToken,
     broker: Brokering,
-    /// Brokers started since the first.
-    broker_started: u64,
-    broker_back: watch::Receiver<u64>,
+    /// How it stands with the broker.
+    reach: watch::Receiver<Standing>,
     pages: Paging,
 }
 
@@ -94,7 +94,7 @@ impl Hub {
         let (arrived, arrivals) = mpsc::channel(TAP);
         let (tap, heard) = mpsc::channel(TAP);
         let service = Service::start(loaded, Some(arrived)).await?;
-        let (fleet, settings) = watch::channel(Arc::new(fleet_settings(&service, 0)));
+        let (fleet, settings) = watch::channel(Arc::new(fleet_settings(&service, Standing::default())));
         let hearing_stop = CancellationToken::new();
         let (_counters, hearing) =
             fleet::spawn(settings, service.handle().clone(), arrivals, heard, hearing_stop.clone());
@@ -103,14 +103,13 @@ impl Hub {
             hearing,
             hearing_stop,
             broker: Brokering::new(service.store.clone(), tap),
-            broker_started: 0,
-            broker_back: service.broker_back(),
+            reach: service.reach.standing(),
             pages: Paging::new(&store, service.handle().clone()),
             service,
         };
         let site = hub.service.site.clone();
         let greeter = hub.service.greeter();
-        hub.broker.keep_to(&site, greeter).await.context("starting the broker")?;
+        hub.keep_broker(&site, greeter).await.context("starting the broker")?;
         let zone = hub.zone();
         hub.pages.keep_to(&site, zone).await.context("starting the pages")?;
         Ok(hub)
@@ -122,8 +121,23 @@ impl Hub {
 
     /// Has the fleet judged by the configuration as it is, and by what became of the broker.
     fn settle_fleet(&mut self) {
-        let back = *self.broker_back.borrow_and_update() + self.broker_started;
-        self.fleet.send_replace(Arc::new(fleet_settings(&self.service, back)));
+        let standing = self.reach.borrow_and_update().clone();
+        self.fleet.send_replace(Arc::new(fleet_settings(&self.service, standing)));
+    }
+
+    /// Has the broker that a configuration asks for, and says how it stands with it.
+    async fn keep_broker(&mut self, site: &Site, greeter: Greeter) -> anyhow::Result<()> {
+        let since = Utc::now();
+        let kept = self.broker.keep_to(site, greeter).await;
+        match &kept {
+            Ok(true) => self.service.reach.there(since),
+            Err(reason) if !self.broker.runs() => {
+                let why = chain(reason.as_ref());
+                self.service.reach.away(format!("the broker of this site does not run: {why}"));
+            }
+            Ok(false) | Err(_) => {}
+        }
+        kept.map(drop)
     }
 
     async fn reload(&mut self, loaded: Loaded) {
@@ -133,12 +147,7 @@ impl Hub {
         let site = self.service.site.clone();
         self.settle_fleet();
         let greeter = self.service.greeter();
-        let broker = self.broker.keep_to(&site, greeter).await;
-        if matches!(broker, Ok(true)) {
-            self.broker_started += 1;
-            self.settle_fleet();
-        }
-        let broker = broker.map(drop);
+        let broker = self.keep_broker(&site, greeter).await;
         let zone = self.zone();
         let pages = self.pages.keep_to(&site, zone).await;
         for (part, done) in [("broker", broker), ("webui", pages)] {
@@ -163,7 +172,7 @@ impl Hub {
     }
 }
 
-fn fleet_settings(service: &Service, broker_back: u64) -> fleet::Settings {
+fn fleet_settings(service: &Service, standing: Standing) -> fleet::Settings {
     let site = &service.site;
     let mqtt = site.mqtt.as_ref();
     fleet::Settings {
@@ -176,6 +185,7 @@ fn fleet_settings(service: &Service, broker_back: u64) -> fleet::Settings {
         hub: site.fleet.hub,
         grace: site.fleet.grace,
         agents_max: site.limits.remotes,
-        broker_back,
+        deaf: standing.away.is_some(),
+        broker_came: standing.came,
     }
 }
