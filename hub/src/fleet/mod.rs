@@ -14,6 +14,7 @@ mod rejections;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -22,7 +23,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use fletchck_agent::engine::{Handle, Heard, Ping, Refused, Request};
 use fletchck_agent::link::Arrived;
-use fletchck_shared::topic;
+use fletchck_shared::{AgentId, topic};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -89,11 +90,13 @@ impl From<Arrived> for Message {
     }
 }
 
-/// Starts hearing. It ends with `stop`, or with the engine; a source that ends is left.
+/// Starts hearing, with agents that are known from before the start. It ends with `stop`, or with the engine; a source that
+/// ends is left.
 ///
 /// A changed grace period or bound of agents counts for agents that go or come from then on.
 pub fn spawn(
     settings: watch::Receiver<Arc<Settings>>,
+    known: BTreeSet<AgentId>,
     engine: Handle,
     arrived: mpsc::Receiver<Arrived>,
     tap: mpsc::Receiver<broker::Heard>,
@@ -112,7 +115,7 @@ pub fn spawn(
     };
     let task = tokio::spawn(async move {
         // The engine is gone, then, and with it the reason to hear.
-        if let Some(Err(refused)) = stop.run_until_cancelled(fleet.run(arrived, tap)).await {
+        if let Some(Err(refused)) = stop.run_until_cancelled(fleet.run(known, arrived, tap)).await {
             tracing::debug!("nothing is heard any more: {refused}");
         }
     });
@@ -132,10 +135,14 @@ struct Fleet {
 impl Fleet {
     async fn run(
         mut self,
+        known: BTreeSet<AgentId>,
         mut arrived: mpsc::Receiver<Arrived>,
         mut tap: mpsc::Receiver<broker::Heard>,
     ) -> Result<(), Refused> {
-        self.expect().await?;
+        if self.now.hub {
+            let effects = self.agents.expect(known, Utc::now());
+            self.carry_out(effects).await?;
+        }
         let (mut from_link, mut from_tap) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         let (mut link_open, mut tap_open) = (true, true);
         loop {
@@ -183,17 +190,6 @@ impl Fleet {
             }
             self.flush().await?;
         }
-    }
-
-    /// Agents whose checks are known from before the start.
-    async fn expect(&mut self) -> Result<(), Refused> {
-        if !self.now.hub {
-            return Ok(());
-        }
-        let checks = self.engine.board().checks();
-        let known = checks.iter().filter_map(|check| check.agent.clone());
-        let effects = self.agents.expect(known, Utc::now());
-        self.carry_out(effects).await
     }
 
     async fn take(&mut self, message: Message) -> Result<(), Refused> {

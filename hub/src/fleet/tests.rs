@@ -32,8 +32,8 @@ fn start() -> Running {
     let (engine, inbox) = Handle::new(board.clone(), 16);
     let (arrived, from_link) = mpsc::channel(1024);
     let (tap, from_tap) = mpsc::channel(1024);
-    let stop = CancellationToken::new();
-    let (counters, task) = spawn(settings, engine, from_link, from_tap, stop.clone());
+    let (stop, known) = (CancellationToken::new(), BTreeSet::new());
+    let (counters, task) = spawn(settings, known, engine, from_link, from_tap, stop.clone());
     Running { arrived, tap, inbox, board, counters, stop, task, settings: keep }
 }
 

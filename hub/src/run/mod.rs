@@ -96,8 +96,10 @@ impl Hub {
         let service = Service::start(loaded, Some(arrived)).await?;
         let (fleet, settings) = watch::channel(Arc::new(fleet_settings(&service, Standing::default())));
         let hearing_stop = CancellationToken::new();
+        let known = service.store.fleet_agents().await?;
+        let engine = service.handle().clone();
         let (_counters, hearing) =
-            fleet::spawn(settings, service.handle().clone(), arrivals, heard, hearing_stop.clone());
+            fleet::spawn(settings, known, engine, arrivals, heard, hearing_stop.clone());
         let mut hub = Self {
             fleet,
             hearing,
