@@ -1,9 +1,9 @@
 //! Parts of a site that cannot run as the configuration says: everything else runs, the page and the log say so, and they
 //! come by themselves.
 
-use std::{fs, path::Path};
+use std::{fs, net::TcpListener, path::Path};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use fletchck_tests::{
     fletchck::{Fletchck, Program},
     mosquitto::Mosquitto,
@@ -13,10 +13,11 @@ use fletchck_tests::{
     port,
     wait::{self, PATIENCE},
 };
+use rumqttc::MqttOptions;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::fleet::{SECRET, until};
+use crate::fleet::{SECRET, agent, until};
 
 fn own_check() -> Value {
     json!({ "type": "disk", "trigger": { "interval": { "seconds": 1 } }, "options": { "level": 100 } })
@@ -38,6 +39,16 @@ fn listener(port: u16) -> Value {
     json!({ "listen": format!("127.0.0.1:{port}") })
 }
 
+fn take(port: u16) -> Result<TcpListener> {
+    TcpListener::bind(("127.0.0.1", port)).context("taking a port")
+}
+
+fn login(user: &str, port: u16) -> MqttOptions {
+    let mut options = MqttOptions::new(user, "127.0.0.1", port);
+    options.set_credentials(user, "secret");
+    options
+}
+
 /// Waits until the overview has all these words in it.
 async fn page_says(port: u16, words: &[&str]) -> Result<String> {
     let says = async || {
@@ -53,6 +64,93 @@ async fn page_is_well(port: u16) -> Result<()> {
         (!page.contains("Faults in the configuration")).then_some(())
     };
     wait::until(PATIENCE, "the page to be without faults", well).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_to_a_port_that_is_taken_leaves_the_broker_where_it_was() -> Result<()> {
+    let dir = TempDir::new()?;
+    let pki = Pki::create(dir.path())?;
+    let (page, old, new) = (port::free(), port::free(), port::free());
+    let mut site = Fletchck::start(Program::Full, &hub(page, &pki, json!([listener(old)]))).await?;
+    let target = tempfile::tempdir()?;
+    let _nas = Fletchck::start(Program::Agent, &agent(old, "nas", target.path())).await?;
+    until(&site, "nas/root", "pass").await?;
+
+    let taken = take(new)?;
+    site.write(&hub(page, &pki, json!([listener(new)])))?;
+    let cannot = format!("127.0.0.1:{new} cannot be opened");
+    page_says(page, &["broker.listeners[0].listen", &cannot, "is open all the same"]).await?;
+    drop(Mqtt::with(login("pi", old)).await.context("the old port is still served")?);
+
+    drop(taken);
+    site.process()?.wait_for_port(new).await?;
+    page_is_well(page).await?;
+    drop(Mqtt::with(login("pi", new)).await?);
+    ensure!(take(old).is_ok(), "the old port is closed now");
+    let log = site.process()?.log();
+    ensure!(log.contains(&cannot), "{log}");
+    let gone = |line: &&str| line.contains("client disconnected") && line.contains("nas");
+    ensure!(log.lines().find(gone).is_none(), "nobody had to leave for any of this: {log}");
+    site.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checks_run_and_the_page_is_shown_whatever_else_cannot_start() -> Result<()> {
+    let dir = TempDir::new()?;
+    let pki = Pki::create(dir.path())?;
+    let (page, taken_port, tls_port) = (port::free(), port::free(), port::free());
+    let (cert, key) = (dir.path().join("later.cert"), dir.path().join("later.key"));
+    let mut tls = listener(tls_port);
+    tls["tls"] = json!(true);
+    let mut config = hub(page, &pki, json!([listener(taken_port), tls]));
+    (config["webui"]["cert"], config["webui"]["key"]) = (json!(cert), json!(key));
+    let taken = take(taken_port)?;
+    let mut site = Fletchck::prepare(Program::Full, &config)?;
+    site.launch().await?;
+    until(&site, "own", "pass").await?;
+    let cannot = format!("127.0.0.1:{taken_port} cannot be opened");
+    let faults = [
+        "webui.cert",
+        "later.cert",
+        "one that was made for this run",
+        cannot.as_str(),
+        "broker.listeners[1].cert",
+        "so that nobody can report through",
+    ];
+    page_says(page, &faults).await?;
+    let stands_in = Page::at(page).get("/healthz").await?;
+    ensure!(stands_in.body == r#"{"status":"ok"}"#, "{stands_in:?}");
+
+    drop(taken);
+    fs::copy(&pki.valid.cert, &cert)?;
+    fs::copy(&pki.valid.key, &key)?;
+    page_is_well(page).await?;
+    for port in [taken_port, tls_port] {
+        site.process()?.wait_for_port(port).await?;
+    }
+    let shown = Page::at(page).get("/healthz").await?.certificate;
+    ensure!(shown != stands_in.certificate, "its owner's certificate is shown");
+    site.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_whose_port_is_taken_come_once_it_is_free_and_checks_run_before() -> Result<()> {
+    let dir = TempDir::new()?;
+    let pki = Pki::create(dir.path())?;
+    let page = port::free();
+    let config = json!({
+        "webui": { "hostname": "127.0.0.1", "port": page, "cert": pki.valid.cert, "key": pki.valid.key },
+        "checks": { "own": own_check() },
+    });
+    let taken = take(page)?;
+    let mut site = Fletchck::prepare(Program::Full, &config)?;
+    site.launch().await?;
+    until(&site, "own", "pass").await?;
+    site.process()?.wait_for_line("webui.port: cannot listen on 127.0.0.1").await?;
+    drop(taken);
+    site.process()?.wait_for_line("the pages are at https://127.0.0.1").await?;
+    ensure!(Page::at(page).get("/healthz").await?.status == 200);
+    site.stop().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,6 +171,40 @@ async fn a_file_that_is_no_configuration_any_more_is_told_on_the_page() -> Resul
     wait::until(PATIENCE, "what ran before to go on", goes_on).await?;
     site.write(&config)?;
     page_is_well(page).await?;
+    site.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_cannot_hear_shows_no_remote_check_as_well() -> Result<()> {
+    let dir = TempDir::new()?;
+    let pki = Pki::create(dir.path())?;
+    let (page, broker) = (port::free(), port::free());
+    let config = hub(page, &pki, json!([listener(broker)]));
+    let mut site = Fletchck::start(Program::Full, &config).await?;
+    let target = tempfile::tempdir()?;
+    let _nas = Fletchck::start(Program::Agent, &agent(broker, "nas", target.path())).await?;
+    until(&site, "nas/root", "pass").await?;
+
+    // Its broker cannot open its port.
+    site.stop().await?;
+    let taken = take(broker)?;
+    site.launch().await?;
+    let stale = until(&site, "nas/root", "stale").await?;
+    let why = format!("{:?}", stale.cover);
+    ensure!(why.contains("nobody can reach the broker of this site"), "{why}");
+    drop(taken);
+    site.process()?.wait_for_port(broker).await?;
+    until(&site, "nas/root", "pass").await?;
+
+    // It has neither a broker nor a link any more.
+    let mut without = config.clone();
+    without.as_object_mut().context("an object")?.remove("broker");
+    site.write(&without)?;
+    let stale = until(&site, "nas/root", "stale").await?;
+    let why = format!("{:?}", stale.cover);
+    ensure!(why.contains("neither a broker nor a link"), "{why}");
+    site.write(&config)?;
+    until(&site, "nas/root", "pass").await?;
     site.stop().await
 }
 
@@ -103,7 +235,8 @@ async fn a_link_that_cannot_be_made_is_told_and_tried_until_it_is() -> Result<()
 
     // Nobody to trust, from the start on.
     let right = linked(page, &pki, &broker, &ca, Mosquitto::PASSWORD);
-    let mut site = Fletchck::start(Program::Full, &right).await?;
+    let mut site = Fletchck::prepare(Program::Full, &right)?;
+    site.launch().await?;
     let stale = until(&site, "root", "stale").await?;
     ensure!(format!("{:?}", stale.cover).contains("the broker is away"), "{stale:?}");
     page_says(page, &["mqtt.cafile", "later.pem", "there is no link to the broker"]).await?;
