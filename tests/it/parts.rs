@@ -106,6 +106,11 @@ async fn checks_run_and_the_page_is_shown_whatever_else_cannot_start() -> Result
     (config["webui"]["cert"], config["webui"]["key"]) = (json!(cert), json!(key));
     let taken = take(taken_port)?;
     let mut site = Fletchck::prepare(Program::Full, &config)?;
+    let told = site.run(&["check-config"]).await?;
+    let said = String::from_utf8_lossy(&told.stdout).into_owned();
+    ensure!(!told.status.success() && said.contains("webui.cert: cannot read "), "{said}");
+    ensure!(said.contains("1 error and 0 warnings; 1 check runs"), "{said}");
+
     site.launch().await?;
     until(&site, "own", "pass").await?;
     let cannot = format!("127.0.0.1:{taken_port} cannot be opened");
@@ -236,6 +241,9 @@ async fn a_link_that_cannot_be_made_is_told_and_tried_until_it_is() -> Result<()
     // Nobody to trust, from the start on.
     let right = linked(page, &pki, &broker, &ca, Mosquitto::PASSWORD);
     let mut site = Fletchck::prepare(Program::Full, &right)?;
+    let told = site.run(&["check-config"]).await?;
+    let said = String::from_utf8_lossy(&told.stdout).into_owned();
+    ensure!(!told.status.success() && said.contains("mqtt.cafile: cannot read "), "{said}");
     site.launch().await?;
     let stale = until(&site, "root", "stale").await?;
     ensure!(format!("{:?}", stale.cover).contains("the broker is away"), "{stale:?}");

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     Built, LoadError, PREFIX,
     environment::overrides,
+    files,
     format::{Document, Format, document},
     layer::{Layer, Merged, merge},
     lines, secrets,
@@ -33,6 +34,9 @@ pub struct Loaded {
     pub site: Site,
     /// All that is wrong, each with the file it stands in.
     pub faults: Vec<Fault>,
+    /// The same of certificates and keys that it names. They may come later, and whoever needs them waits for them; so they
+    /// keep nothing from being taken over.
+    pub unusable: Vec<Fault>,
     /// Every file that was read, secrets included.
     pub sources: BTreeSet<PathBuf>,
 }
@@ -40,7 +44,7 @@ pub struct Loaded {
 impl Loaded {
     /// Whether every part of it runs.
     pub fn sound(&self) -> bool {
-        self.faults.iter().all(|fault| fault.severity < Severity::Error)
+        self.faults.iter().chain(&self.unusable).all(|fault| fault.severity < Severity::Error)
     }
 
     /// The faults that would keep a part from running that `running`, the faults of the configuration that runs, does not
@@ -118,13 +122,18 @@ pub fn load_with(
     }
     faults.append(&mut found);
     faults.extend(documents.iter().flat_map(twice));
-    for (name, document) in &documents {
-        add_lines(name, document, &mut faults);
-    }
     site.incomplete |= unread;
     from_folder(&mut site, &folder);
+    let mut unusable = files::unusable(&site);
+    for fault in &mut unusable {
+        fault.file = Some(origin(&merged, &fault.path).unwrap_or(&shown).to_owned());
+    }
+    for (name, document) in &documents {
+        add_lines(name, document, &mut faults);
+        add_lines(name, document, &mut unusable);
+    }
     let (_, Document { format, map: document, .. }) = documents.swap_remove(0);
-    Ok(Loaded { path: absolute, folder, format, document, site, faults, sources })
+    Ok(Loaded { path: absolute, folder, format, document, site, faults, unusable, sources })
 }
 
 fn twice((name, document): &(String, Document)) -> impl Iterator<Item = Fault> {

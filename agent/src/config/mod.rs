@@ -7,6 +7,7 @@
 mod atomic;
 mod edit;
 mod environment;
+mod files;
 mod format;
 mod kinds;
 mod layer;

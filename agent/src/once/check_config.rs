@@ -3,7 +3,7 @@
 use std::{path::Path, process::ExitCode};
 
 use anyhow::Result;
-use fletchck_shared::config::Severity;
+use fletchck_shared::config::{Fault, Severity};
 
 use crate::config::{Loaded, load};
 
@@ -13,15 +13,19 @@ use crate::config::{Loaded, load};
 /// The file is no configuration at all.
 pub fn check_config(path: &Path) -> Result<ExitCode> {
     let loaded = load(path)?;
-    for fault in &loaded.faults {
+    for fault in all(&loaded) {
         println!("{fault}");
     }
     println!("{}: {}", path.display(), summary(&loaded));
     Ok(if loaded.sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+fn all(loaded: &Loaded) -> impl Iterator<Item = &Fault> {
+    loaded.faults.iter().chain(&loaded.unusable)
+}
+
 fn summary(loaded: &Loaded) -> String {
-    let count = |severity| loaded.faults.iter().filter(|f| f.severity == severity).count();
+    let count = |severity| all(loaded).filter(|fault| fault.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let checks = plural(loaded.site.checks.len(), "check runs", "checks run");
     match (errors, warnings) {
