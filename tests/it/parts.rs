@@ -263,3 +263,25 @@ async fn a_link_that_cannot_be_made_is_told_and_tried_until_it_is() -> Result<()
     page_is_well(page).await?;
     site.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_is_removed_has_to_leave_and_nobody_else() -> Result<()> {
+    let dir = TempDir::new()?;
+    let pki = Pki::create(dir.path())?;
+    let (page, broker) = (port::free(), port::free());
+    let config = hub(page, &pki, json!([listener(broker)]));
+    let mut site = Fletchck::start(Program::Full, &config).await?;
+    let (nas, pi) =
+        (Mqtt::with(login("nas", broker)).await?, Mqtt::with(login("pi", broker)).await?);
+    let mut without = config.clone();
+    without["broker"]["users"].as_object_mut().context("users")?.remove("nas");
+    site.write(&without)?;
+    let gone = async || nas.subscribe("fletchck/nas/#").await.is_err().then_some(());
+    wait::until(PATIENCE, "`nas` to be disconnected", gone).await?;
+    ensure!(Mqtt::with(login("nas", broker)).await.is_err(), "nor may it come back");
+    pi.subscribe("fletchck/pi/#").await?;
+    let log = site.process()?.log();
+    let left = log.lines().filter(|line| line.contains("client disconnected"));
+    ensure!(left.count() == 1, "{log}");
+    site.stop().await
+}

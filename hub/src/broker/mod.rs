@@ -196,6 +196,14 @@ impl Broker {
         self.gate.clients.list()
     }
 
+    /// Looks again at everyone connected: whoever's login does not hold any more has to leave, and may come back if it is let in.
+    pub fn reconsider(&self) {
+        let access = &self.gate.access;
+        let stays =
+            |client: &Client, rights: &Arc<Rights>| access.holds(client.user.as_deref(), rights);
+        self.gate.clients.dismiss_unless(stays);
+    }
+
     /// Publishes a message of the hub, with QoS 1 to those who subscribed so. It does not go to the tap. An empty payload
     /// with `retain` deletes the topic's retained message.
     ///

@@ -87,6 +87,8 @@ enum End {
     Slow,
     #[error(transparent)]
     Router(#[from] Gone),
+    #[error("its user is another one now, or none any more")]
+    Dismissed,
     #[error("the broker stops")]
     Stopping,
 }
@@ -144,10 +146,15 @@ where
     };
     let stop = gate.stop.clone();
     let seat = tokio::select! {
-        seat = gate.clients.enter(client, terms.clean) => seat,
+        seat = gate.clients.enter(client, &terms.rights, terms.clean) => seat,
         () = stop.cancelled() => None,
     };
     let Some(mut seat) = seat else { return };
+    let dismissed = seat.dismissed();
+    // Its user may have gone since it logged in; from here on it would be dismissed.
+    if !gate.access.holds(terms.user.as_deref(), &terms.rights) {
+        dismissed.cancel();
+    }
     gate.keep_will_back(&terms.client);
     let will = terms.will.take();
     let (client, peer) = (terms.client.clone(), terms.peer);
@@ -165,6 +172,7 @@ where
         biased;
         clean = seat.pushed() => End::Pushed { clean },
         () = stop.cancelled() => End::Stopping,
+        () = dismissed.cancelled() => End::Dismissed,
         () = router.dead.cancelled() => Gone.into(),
         () = missed.cancelled() => End::Slow,
         end = session.exchange() => match end {
@@ -424,6 +432,7 @@ where
             End::Pushed { .. } => Reason::SessionTakenOver,
             End::Slow => Reason::QuotaExceeded,
             End::Router(_) => Reason::UnspecifiedError,
+            End::Dismissed => Reason::AdministrativeAction,
             End::Stopping => Reason::ServerShuttingDown,
         };
         self.version.farewell(reason, &mut self.write);

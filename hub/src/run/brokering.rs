@@ -59,6 +59,7 @@ impl Brokering {
             }
         };
         running.users.take_over(section, &site.fleet.prefix);
+        running.broker.reconsider();
         let faults = running.ports.keep_to(&running.broker, section, site.webui.as_ref()).await;
         if running.ports.any() {
             reach.there(running.since);
