@@ -3,7 +3,7 @@
 //! ```text
 //! link (Arrived) ┐                 ┌ state of a check ──────────────────────────> engine
 //! tap  (Heard)   ┴─> judge (pure) ─┤ birth, death, info -> agents (pure) -> board, engine
-//!                                  └ anything else: counted, and left
+//!                                  └ anything else: told, and left
 //! ```
 
 mod agents;
@@ -16,7 +16,6 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -57,25 +56,6 @@ pub struct Settings {
     pub broker_came: Option<DateTime<Utc>>,
 }
 
-/// What was heard, in numbers.
-#[derive(Debug, Default)]
-pub struct Counters {
-    taken: AtomicU64,
-    rejected: Arc<AtomicU64>,
-}
-
-impl Counters {
-    /// States of checks that were handed to the engine.
-    pub fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed)
-    }
-
-    /// Messages that were not what their topic asks for.
-    pub fn rejected(&self) -> u64 {
-        self.rejected.load(Ordering::Relaxed)
-    }
-}
-
 /// A message, wherever it came from.
 struct Message {
     topic: Arc<str>,
@@ -101,25 +81,22 @@ pub fn spawn(
     arrived: mpsc::Receiver<Arrived>,
     tap: mpsc::Receiver<broker::Heard>,
     stop: CancellationToken,
-) -> (Arc<Counters>, JoinHandle<()>) {
-    let counters = Arc::<Counters>::default();
+) -> JoinHandle<()> {
     let now = settings.borrow().clone();
     let fleet = Fleet {
         agents: Agents::new(now.grace, now.agents_max),
-        rejections: Rejections::new(counters.rejected.clone()),
-        counters: counters.clone(),
+        rejections: Rejections::default(),
         batch: Vec::with_capacity(BATCH),
         settings,
         now,
         engine,
     };
-    let task = tokio::spawn(async move {
+    tokio::spawn(async move {
         // The engine is gone, then, and with it the reason to hear.
         if let Some(Err(refused)) = stop.run_until_cancelled(fleet.run(known, arrived, tap)).await {
             tracing::debug!("nothing is heard any more: {refused}");
         }
-    });
-    (counters, task)
+    })
 }
 
 struct Fleet {
@@ -128,7 +105,6 @@ struct Fleet {
     engine: Handle,
     agents: Agents,
     rejections: Rejections,
-    counters: Arc<Counters>,
     batch: Vec<Heard>,
 }
 
@@ -314,7 +290,6 @@ impl Fleet {
             return Ok(());
         }
         let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
-        self.counters.taken.fetch_add(batch.len() as u64, Ordering::Relaxed);
         self.engine.hear(batch).await
     }
 }

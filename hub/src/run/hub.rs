@@ -49,8 +49,7 @@ impl Hub {
         let hearing_stop = CancellationToken::new();
         let known = service.store.fleet_agents().await?;
         let engine = service.handle().clone();
-        let (_counters, hearing) =
-            fleet::spawn(settings, known, engine, arrivals, heard, hearing_stop.clone());
+        let hearing = fleet::spawn(settings, known, engine, arrivals, heard, hearing_stop.clone());
         let broker = Brokering::new(service.store.clone(), tap, service.reach.clone());
         let pages = Paging::new(&store, service.handle().clone());
         let mut hub = Self {
