@@ -12,6 +12,7 @@ pub mod engine;
 pub mod link;
 pub mod once;
 pub mod options;
+pub mod pem;
 pub mod say;
 pub mod scheduler;
 pub mod service;

@@ -95,7 +95,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
             reason = service.broken() => return Err(reason),
             _ = watch.changed() => match config::load_aside(&path, BuiltAgent).await {
                 Ok(loaded) => _ = service.reload(loaded).await,
-                Err(reason) => warn!("the configuration cannot be read, what ran before goes on: {}", chain(reason.as_ref())),
+                Err(reason) => service.unread(&reason),
             },
         }
     }

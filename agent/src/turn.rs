@@ -17,7 +17,8 @@ use crate::checks::{Before, Look, Probe};
 /// Bounds on the probes that look at once.
 ///
 /// Whoever waits is served in the order of arrival. A check whose last run hung to its limit may take at most three in
-/// four of the places, so that targets which hang in a body leave some to those which answer. What asks this machine alone
+/// four of the places, so that targets which hang in a body leave some to those which answer; where there is but one, they
+/// share it. What asks this machine alone
 /// has places of its own.
 #[derive(Clone, Debug)]
 pub struct Places {
@@ -56,13 +57,13 @@ pub struct Ended {
 }
 
 impl Places {
-    /// As many places as this; at least 4.
+    /// As many places as this; at least one.
     pub fn new(places: usize) -> Self {
-        let places = places.max(4);
+        let places = places.max(1);
         Self {
             all: Arc::new(Semaphore::new(places)),
             local: Arc::new(Semaphore::new(LOCAL)),
-            suspects: Arc::new(Semaphore::new(places * 3 / 4)),
+            suspects: Arc::new(Semaphore::new((places * 3 / 4).max(1))),
         }
     }
 
@@ -289,6 +290,30 @@ mod tests {
         let here = Turn { probe: Arc::new(Here), suspect: true, ..turn(1, |_| None) };
         here.run(&places, &|| DateTime::UNIX_EPOCH).await;
         assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_look_at_once_than_may_however_few_that_are() {
+        for (places, together) in [(1, 1), (2, 2), (3, 3)] {
+            let places = Places::new(places);
+            let began = Instant::now();
+            let runs = (0..6).map(|_| {
+                let (turn, places) = (turn(1, |_| None), places.clone());
+                tokio::spawn(async move { turn.run(&places, &|| DateTime::UNIX_EPOCH).await })
+            });
+            for run in runs.collect::<Vec<_>>() {
+                run.await.expect("no panic");
+            }
+            assert_eq!(began.elapsed(), Duration::from_secs(5) * 6 / together);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_place_is_enough_for_a_target_that_hung() {
+        let mut hung = turn(1, |_| Some(Outcome::pass("yes")));
+        hung.suspect = true;
+        let ended = hung.run(&Places::new(1), &|| DateTime::UNIX_EPOCH).await;
+        assert_eq!(ended.outcome.verdict, Verdict::Pass);
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ use rumqttc::MqttOptions;
 use serde_json::{Value, json};
 
 /// `secret`, hashed so that a test need not wait for it.
-const SECRET: &str = "$argon2id$v=19$m=64,t=1,p=1$GoTy+K72tCQqUbh3L3BwNg$s5sHiwqtEUKZUcKp6ZE4TAU69IVdomA9dzrMC9qiUdw";
+pub(crate) const SECRET: &str = "$argon2id$v=19$m=64,t=1,p=1$GoTy+K72tCQqUbh3L3BwNg$s5sHiwqtEUKZUcKp6ZE4TAU69IVdomA9dzrMC9qiUdw";
 
 fn hub(port: u16, users: &[&str]) -> Value {
     let users: serde_json::Map<String, Value> =
@@ -31,7 +31,7 @@ fn hub(port: u16, users: &[&str]) -> Value {
     })
 }
 
-fn agent(port: u16, id: &str, volume: &Path) -> Value {
+pub(crate) fn agent(port: u16, id: &str, volume: &Path) -> Value {
     let mqtt =
         json!({ "hostname": "127.0.0.1", "port": port, "username": id, "password": "secret" });
     agent_over(&mqtt, id, volume)
@@ -79,7 +79,8 @@ async fn an_agent_that_stops_raises_one_alert_and_comes_back_by_itself() -> Resu
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hub_that_is_killed_knows_its_fleet_again() -> Result<()> {
+async fn a_hub_that_is_killed_knows_its_fleet_again_and_alerts_for_nobody_who_comes_back()
+-> Result<()> {
     let port = port::free();
     let mut hub = Fletchck::start(Program::Full, &hub(port, &["nas", "pi"])).await?;
     let target = tempfile::tempdir()?;
@@ -87,14 +88,23 @@ async fn a_hub_that_is_killed_knows_its_fleet_again() -> Result<()> {
     let _pi = Fletchck::start(Program::Agent, &agent(port, "pi", target.path())).await?;
     hub.until("nas/root", "pass").await?;
     hub.until("pi/root", "pass").await?;
-    hub.kill();
     nas.kill();
+    hub.until("agent nas", "fail").await?;
+    hub.kill();
     hub.restart().await?;
-    let away = hub.until("agent nas", "fail").await?;
-    ensure!(!away.text.is_empty());
-    hub.until("nas/root", "stale").await?;
-    hub.until("pi/root", "pass").await?;
+    // Longer than the grace of a second: whoever has lost its hub waits a while before it tries again.
+    let heard = hub.state("pi/root").context("known")?.last_check;
+    let comes_back = async || {
+        let state = hub.state("pi/root").filter(|state| state.last_check != heard);
+        state.filter(|state| state.word() == "pass")
+    };
+    wait::until(2 * PATIENCE, "`pi` to come back", comes_back).await?;
     hub.until("agent pi", "pass").await?;
+    hub.until("nas/root", "stale").await?;
+    hub.until("agent nas", "fail").await?;
+    let log = hub.process()?.log();
+    ensure!(!log.contains("agent pi (agent): FAIL"), "{log}");
+    ensure!(!log.contains("agent nas (agent): FAIL"), "told before, and once is enough: {log}");
     hub.stop().await
 }
 

@@ -15,6 +15,7 @@ mod interop;
 mod link;
 mod mail;
 mod migration;
+mod parts;
 mod push;
 mod readings;
 mod samples;

@@ -60,15 +60,25 @@ impl Fletchck {
     /// # Errors
     /// As [`Fletchck::start`].
     pub async fn restart(&mut self) -> Result<()> {
+        self.launch().await?;
+        let ports = ports(&self.saved()?);
+        let process = self.process()?;
+        for &port in &ports {
+            process.wait_for_port(port).await?;
+        }
+        Ok(())
+    }
+
+    /// As [`Fletchck::restart`], for a site whose ports may not open: waits only until its checks run.
+    ///
+    /// # Errors
+    /// As [`Fletchck::start`].
+    pub async fn launch(&mut self) -> Result<()> {
         self.kill();
         let mut command = self.command()?;
         command.arg("--config").arg(self.config_path());
         let mut process = Process::start(self.program.name(), command, &self.dir().join("log"))?;
-        let ports = ports(&self.saved()?);
-        for &port in &ports {
-            process.wait_for_port(port).await?;
-        }
-        // Logged when everything has been started.
+        // Logged when the engine has been started.
         process.wait_for_line(" runs /").await?;
         self.process = Some(process);
         Ok(())

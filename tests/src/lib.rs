@@ -15,6 +15,7 @@ pub mod mosquitto;
 pub mod mqtt;
 pub mod nginx;
 pub mod original;
+pub mod page;
 pub mod pki;
 pub mod port;
 pub mod process;

@@ -6,7 +6,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
 use chrono_tz::Tz;
 use fletchck_shared::config::{self, Fault, Kinds, Severity, Site};
 use serde_json::{Map, Value};
@@ -16,7 +15,7 @@ use super::{
     format::{Document, Format},
     gather::Gathered,
     layer::Merged,
-    lines, secrets,
+    lines, secrets, usable,
 };
 
 /// A configuration that was read.
@@ -34,6 +33,9 @@ pub struct Loaded {
     pub site: Site,
     /// All that is wrong, each with the file it stands in.
     pub faults: Vec<Fault>,
+    /// The same of certificates and keys that it names. They may come later, and whoever needs them waits for them; so they
+    /// keep nothing from being taken over.
+    pub unusable: Vec<Fault>,
     /// Every file that was read, secrets included.
     pub sources: BTreeSet<PathBuf>,
     /// Port of the pages, as the configuration has it.
@@ -43,7 +45,7 @@ pub struct Loaded {
 impl Loaded {
     /// Whether every part of it runs.
     pub fn sound(&self) -> bool {
-        self.faults.iter().all(|fault| fault.severity < Severity::Error)
+        self.faults.iter().chain(&self.unusable).all(|fault| fault.severity < Severity::Error)
     }
 
     /// The faults that would keep a part from running that `running`, the faults of the configuration that runs, does not
@@ -80,10 +82,16 @@ pub fn load_for(path: &Path, kinds: &impl Kinds) -> Result<Loaded, LoadError> {
 ///
 /// # Errors
 /// As [`load_for`].
-pub async fn load_aside(path: &Path, kinds: impl Kinds + Send + 'static) -> anyhow::Result<Loaded> {
-    let path = path.to_path_buf();
-    let loaded = tokio::task::spawn_blocking(move || load_for(&path, &kinds)).await;
-    Ok(loaded.context("the reading broke down; please report this")??)
+pub async fn load_aside(
+    path: &Path,
+    kinds: impl Kinds + Send + 'static,
+) -> Result<Loaded, LoadError> {
+    let own = path.to_path_buf();
+    let loaded = tokio::task::spawn_blocking(move || load_for(&own, &kinds)).await;
+    loaded.unwrap_or_else(|_| {
+        let source = std::io::Error::other("the reading broke down; please report this");
+        Err(LoadError::Read { path: path.into(), source })
+    })
 }
 
 /// Those of this process that may be ours. One that is no text is none.
@@ -146,14 +154,19 @@ impl Gathered {
         }
         faults.append(&mut found);
         faults.extend(documents.iter().flat_map(twice));
-        for (name, document) in &documents {
-            add_lines(name, document, &mut faults);
-        }
         site.incomplete |= unread;
         from_folder(&mut site, &folder);
+        let mut unusable = usable::unusable(&site);
+        for fault in &mut unusable {
+            fault.file = Some(origin(&merged, &fault.path).unwrap_or(&shown).to_owned());
+        }
+        for (name, document) in &documents {
+            add_lines(name, document, &mut faults);
+            add_lines(name, document, &mut unusable);
+        }
         let page_port = site.webui.as_ref().map(|web| web.port);
         let (_, Document { format, map: document, .. }) = documents.swap_remove(0);
-        Loaded { path, folder, format, document, site, faults, sources, page_port }
+        Loaded { path, folder, format, document, site, faults, unusable, sources, page_port }
     }
 }
 

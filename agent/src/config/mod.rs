@@ -17,6 +17,7 @@ mod load;
 mod own_page;
 mod secrets;
 mod toml_edits;
+mod usable;
 mod watch;
 
 pub use atomic::{SaveError, replace};

@@ -255,6 +255,39 @@ fn paths_begin_at_the_configurations_folder() {
     assert_eq!(listener.key, Some(folder.path().join("y")));
 }
 
+#[test]
+fn certificates_and_keys_that_cannot_be_used_are_told_and_keep_nothing_from_running() {
+    let folder = site(&[
+        (
+            "site.json",
+            r#"{
+                "webui": {"port": 1},
+                "broker": {"listeners": [
+                    {"listen": "[::]:0", "tls": true, "cert": "text", "key": "text"},
+                    {"listen": "[::]:0"}]}}"#,
+        ),
+        (
+            "link.json",
+            r#"{"mqtt": {"tls": true, "cafile": "missing"}, "webui": {"cert": "a", "key": "b"}}"#,
+        ),
+        ("text", "no certificate"),
+    ]);
+    let told_of = |name| {
+        let loaded = load_set(&folder, name, &[]);
+        assert_eq!(loaded.faults, []);
+        assert!(!loaded.sound());
+        told(&folder, &loaded.unusable)
+    };
+    insta::assert_snapshot!(told_of("site.json"), @"
+    error: site.json:2: webui.cert: there is no certificate, so browsers will warn of the pages; `cert` and `key` with the paths of PEM files that can be read, as `fletchck init` makes them
+    error: site.json:4: broker.listeners[0].cert: text has no certificate in PEM form; `cert` and `key` with the paths of PEM files that can be read, as `fletchck init` makes them
+    ");
+    insta::assert_snapshot!(told_of("link.json"), @"
+    error: link.json:1: webui.cert: cannot read a: No such file or directory (os error 2); `cert` and `key` with the paths of PEM files that can be read, as `fletchck init` makes them
+    error: link.json:1: mqtt.cafile: cannot read missing: No such file or directory (os error 2); a PEM file with the certificate of the broker's authority
+    ");
+}
+
 #[tokio::test]
 async fn every_way_of_changing_the_configuration_is_noticed() {
     let folder = site(&[("site.json", "{}"), ("other/target.json", "{}")]);

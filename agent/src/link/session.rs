@@ -24,7 +24,7 @@ use super::{
 };
 
 /// Time for the answer to CONNECT.
-const CONNACK: Duration = Duration::from_secs(10);
+pub(super) const CONNACK: Duration = Duration::from_secs(10);
 
 /// Time for what waits to go out after the link was told to stop, and then for the farewell.
 const FLUSH: Duration = Duration::from_millis(1500);
@@ -239,10 +239,12 @@ impl<O: Outbox, G: Greeting> Session<'_, O, G> {
                 .map_err(Failure::Broken)?;
         }
         self.sending.add(self.link.greeting.birth(self.connected, self.session_present));
-        _ = self
-            .link
-            .state
-            .send(LinkState::Up { protocol: self.protocol, session_present: self.session_present });
+        let (protocol, session_present) = (self.protocol, self.session_present);
+        _ = self.link.state.send(LinkState::Up {
+            protocol,
+            session_present,
+            since: self.connected,
+        });
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::{path::Path, process::ExitCode};
 
 use anyhow::Result;
-use fletchck_shared::config::{Kinds, Severity};
+use fletchck_shared::config::{Fault, Kinds, Severity};
 
 use crate::{
     config::{Loaded, load_for},
@@ -16,13 +16,17 @@ use crate::{
 /// The file is no configuration at all.
 pub fn check_config(path: &Path, kinds: &impl Kinds) -> Result<ExitCode> {
     let loaded = load_for(path, kinds)?;
-    let faults: String = loaded.faults.iter().map(|fault| format!("{fault}\n")).collect();
+    let faults: String = all(&loaded).map(|fault| format!("{fault}\n")).collect();
     say::out(&format!("{faults}{}: {}\n", path.display(), summary(&loaded)))?;
     Ok(if loaded.sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+fn all(loaded: &Loaded) -> impl Iterator<Item = &Fault> {
+    loaded.faults.iter().chain(&loaded.unusable)
+}
+
 fn summary(loaded: &Loaded) -> String {
-    let count = |severity| loaded.faults.iter().filter(|f| f.severity == severity).count();
+    let count = |severity| all(loaded).filter(|fault| fault.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let checks = plural(loaded.site.checks.len(), "check runs", "checks run");
     match (errors, warnings) {

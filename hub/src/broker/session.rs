@@ -118,10 +118,15 @@ where
     };
     let stop = gate.stop.clone();
     let seat = tokio::select! {
-        seat = gate.clients.enter(client, terms.clean) => seat,
+        seat = gate.clients.enter(client, &terms.rights, terms.clean) => seat,
         () = stop.cancelled() => None,
     };
     let Some(mut seat) = seat else { return };
+    let dismissed = seat.dismissed();
+    // Its user may have gone since it logged in; from here on it would be dismissed.
+    if !gate.access.holds(terms.user.as_deref(), &terms.rights) {
+        dismissed.cancel();
+    }
     gate.keep_will_back(&terms.client);
     let will = terms.will.take();
     let (client, peer) = (terms.client.clone(), terms.peer);
@@ -139,6 +144,7 @@ where
         biased;
         clean = seat.pushed() => End::Pushed { clean },
         () = stop.cancelled() => End::Stopping,
+        () = dismissed.cancelled() => End::Dismissed,
         () = router.dead.cancelled() => Gone.into(),
         () = missed.cancelled() => End::Slow,
         end = session.exchange() => match end {

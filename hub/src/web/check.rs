@@ -1,6 +1,6 @@
 //! `/check/{name}`: everything about one check, and what can be done with it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use askama::Template;
 use axum::{
@@ -11,7 +11,10 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use fletchck_agent::engine::{CheckView, Refused, Request};
+use fletchck_agent::{
+    checks::{push, remote},
+    engine::{CheckView, Refused, Request},
+};
 use fletchck_shared::{CheckName, policy::Ack, time};
 use serde::Deserialize;
 use tracing::info;
@@ -66,7 +69,7 @@ struct Detail<'a> {
     /// Who has taken its failure on, in a sentence.
     ack: Option<String>,
     may_ack: bool,
-    /// Who was told of its failure.
+    /// Whom its failure is told to, and since when.
     told: Vec<(String, String)>,
 }
 
@@ -104,13 +107,15 @@ pub(super) async fn run(
     user: User,
     form: Result<Form<Order>, FormRejection>,
 ) -> Response {
-    let name = match ordered(&user, form) {
-        Ok(name) => name,
-        Err(refused) => return *refused,
-    };
-    let address = check_address(name.as_str());
-    info!(user = ?user.name, check.name = %name, "run asked for on the page");
-    ask(&state, &user, Request::Run(name), "begun", &address).await
+    let here = |name: &CheckName| state.board().check(name.as_str()).is_none_or(|v| may_run(&v));
+    carry_out(&state, &user, form, |name| {
+        if !here(&name) {
+            let why = "this check runs elsewhere, and is judged by what is heard of it";
+            return Err(Refused::NotHere(why.into()));
+        }
+        Ok(("begun", check_address(name.as_str()), Request::Run(name)))
+    })
+    .await
 }
 
 /// `POST /delete`.
@@ -119,12 +124,12 @@ pub(super) async fn delete(
     user: User,
     form: Result<Form<Order>, FormRejection>,
 ) -> Response {
-    let name = match ordered(&user, form) {
-        Ok(name) => name,
-        Err(refused) => return *refused,
-    };
-    info!(user = ?user.name, check.name = %name, "check deleted on the page");
-    ask(&state, &user, Request::Delete(name), "deleted", "/").await
+    carry_out(&state, &user, form, |name| Ok(("deleted", "/".into(), Request::Delete(name)))).await
+}
+
+/// Whether this site can run a check when it is asked to: one that is only heard of runs elsewhere.
+pub(super) fn may_run(view: &CheckView) -> bool {
+    ![remote::KIND.name, push::KIND.name].contains(&view.kind.as_str())
 }
 
 /// The part of the page that changes with the check.
@@ -159,7 +164,7 @@ pub(super) fn detail(view: &CheckView) -> String {
         depends: view.depends.iter().map(|name| (link(name.as_str()), name.as_str())).collect(),
         members: view.members.iter().map(|name| (link(name.as_str()), name.as_str())).collect(),
         actions: view.actions.iter().map(|name| name.as_str()).collect(),
-        may_run: view.agent.is_none(),
+        may_run: may_run(view),
         ack: state.alert.ack.as_ref().map(|ack| acknowledged(ack, view.zone)),
         may_ack: state.condition.failing() && state.alert.ack.is_none(),
         told: state
@@ -188,7 +193,7 @@ fn acknowledged(ack: &Ack, zone: Tz) -> String {
 fn show(state: &WebState, user: &User, name: &str) -> Response {
     // The stamp first: what changes in between is then sent once more, and not missed.
     let stamp = state.stamp();
-    let Some(view) = find(state, name) else {
+    let Some(view) = state.board().check(name) else {
         let sentence = "There is no check of this name. It may have been renamed or deleted; the overview has all there are.";
         return page::error(StatusCode::NOT_FOUND, sentence);
     };
@@ -196,8 +201,41 @@ fn show(state: &WebState, user: &User, name: &str) -> Response {
     page::show(&CheckPage { frame, view: &view, stamp, detail: detail(&view) })
 }
 
-fn find(state: &WebState, name: &str) -> Option<Arc<CheckView>> {
-    state.board().check(name)
+/// Has the engine do what a form orders, and leads to where its effect is seen.
+async fn carry_out(
+    state: &WebState,
+    user: &User,
+    form: Result<Form<Order>, FormRejection>,
+    order: impl FnOnce(CheckName) -> Result<(&'static str, String, Request), Refused>,
+) -> Response {
+    let name = match ordered(user, form) {
+        Ok(name) => name,
+        Err(refused) => return *refused,
+    };
+    let (said, then, request) = match order(name) {
+        Ok(order) => order,
+        Err(refused) => return not_done(&refused),
+    };
+    ask(state, user, request, said, &then).await
+}
+
+/// Asks the engine, and says what became of it.
+pub(super) async fn ask(
+    state: &WebState,
+    user: &User,
+    request: Request,
+    said: impl Into<String>,
+    then: &str,
+) -> Response {
+    info!(user = ?user.name, "asked for: {request:?}");
+    match tokio::time::timeout(PATIENCE, state.engine().ask(request)).await {
+        Ok(Ok(())) => page::done(user, said, then),
+        Ok(Err(refused)) => not_done(&refused),
+        Err(_) => page::error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The engine is too busy to answer. What you asked for may still be done.",
+        ),
+    }
 }
 
 fn ordered(
@@ -213,33 +251,22 @@ fn ordered(
     CheckName::try_from(check).map_err(|_| broken())
 }
 
-/// Asks the engine, and says what became of it.
-pub(super) async fn ask(
-    state: &WebState,
-    user: &User,
-    request: Request,
-    said: impl Into<String>,
-    then: &str,
-) -> Response {
-    match tokio::time::timeout(PATIENCE, state.engine().ask(request)).await {
-        Ok(Ok(())) => page::done(user, said, then),
-        Ok(Err(Refused::NoSuchCheck(name))) => {
-            page::error(StatusCode::NOT_FOUND, &format!("There is no check `{name}` any longer."))
+fn not_done(refused: &Refused) -> Response {
+    let (status, sentence) = match refused {
+        Refused::NoSuchCheck(name) => {
+            (StatusCode::NOT_FOUND, format!("There is no check `{name}` any longer."))
         }
-        Ok(Err(refused @ (Refused::NotHere(_) | Refused::NotNow(_)))) => {
-            page::error(StatusCode::CONFLICT, &format!("Not done: {refused}."))
+        Refused::NotHere(_) | Refused::NotNow(_) => {
+            (StatusCode::CONFLICT, format!("Not done: {refused}."))
         }
-        Ok(Err(refused)) => page::error(
+        _ => (
             StatusCode::SERVICE_UNAVAILABLE,
-            &format!(
+            format!(
                 "Not done: {refused}. Try again; if it stays so, the log of fletchck says more."
             ),
         ),
-        Err(_) => page::error(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "The engine is too busy to answer. What you asked for may still be done.",
-        ),
-    }
+    };
+    page::error(status, &sentence)
 }
 
 fn bars(view: &CheckView, total: Duration) -> Vec<Bar> {

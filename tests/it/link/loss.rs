@@ -88,7 +88,7 @@ async fn survives_killed_brokers(persist: bool, qos: u8) -> Result<()> {
             hearer.up().await?;
             let up = client.up().await?;
             assert!(
-                matches!(up, LinkState::Up { session_present, protocol: Protocol::V5 }
+                matches!(up, LinkState::Up { session_present, protocol: Protocol::V5, .. }
                     if session_present == (persist && qos < 2)),
                 "{up:?}"
             );

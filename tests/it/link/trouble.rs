@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use fletchck_agent::link::{Failure, LinkState, Settings};
+use fletchck_agent::link::{Failure, LinkState};
 use fletchck_shared::{
     Secret,
     config::{Mqtt as Config, Protocol},
@@ -91,12 +91,32 @@ async fn tls_trusts_the_configured_authority_and_no_other() -> Result<()> {
     let mut client = Client::start(settings(&plain)?, ());
     let why = client.down().await?;
     assert!(!matches!(why, Failure::Login | Failure::NotAuthorised), "{why}");
-    client.leave().await?;
+    client.leave().await
+}
 
-    let missing = Settings::new(&tls(Some("/nonexistent/ca.pem".into())), "x");
-    let error = missing.err().context("a missing file is an error")?;
-    assert!(error.to_string().contains("/nonexistent/ca.pem"), "{error}");
-    Ok(())
+#[tokio::test]
+async fn a_missing_authority_is_told_and_heals_once_it_is_there() -> Result<()> {
+    let (dir, pki, broker) = broker().await?;
+    let file = dir.path().join("later.pem");
+    let tls = Config {
+        tls: true,
+        ca_file: Some(file.clone()),
+        username: Some(Mosquitto::USER.into()),
+        password: Some(Secret::new(Mosquitto::PASSWORD)),
+        ..config(broker.tls_port)
+    };
+    let mut client = Client::start(settings(&tls)?, ());
+    let why = client.down().await?;
+    let fault = why.fault().context("waiting alone does not mend it")?;
+    ensure!(fault.path == "mqtt.cafile" && fault.wrong.contains("later.pem"), "{fault}");
+
+    // Another authority at first, and the right one then.
+    let elsewhere = tempfile::TempDir::new()?;
+    std::fs::copy(Pki::create(elsewhere.path())?.ca, &file)?;
+    client.state(|state| matches!(state, LinkState::Down { why: Failure::Tls(_), .. })).await?;
+    std::fs::copy(&pki.ca, &file)?;
+    client.up().await?;
+    client.leave().await
 }
 
 #[tokio::test]

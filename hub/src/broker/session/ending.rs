@@ -38,6 +38,8 @@ pub(super) enum End {
     Slow,
     #[error(transparent)]
     Router(#[from] Gone),
+    #[error("its user is another one now, or none any more")]
+    Dismissed,
     #[error("the broker stops")]
     Stopping,
 }
@@ -122,6 +124,7 @@ where
             End::Pushed { .. } => Reason::SessionTakenOver,
             End::Slow => Reason::QuotaExceeded,
             End::Router(_) => Reason::UnspecifiedError,
+            End::Dismissed => Reason::AdministrativeAction,
             End::Stopping => Reason::ServerShuttingDown,
         };
         self.version.farewell(reason, &mut self.write);
