@@ -5,6 +5,7 @@ mod broker;
 mod cert;
 mod certificates;
 mod crash;
+mod dns;
 mod domain;
 mod elsewhere;
 mod exec;
