@@ -6,6 +6,7 @@ mod cert;
 mod certificates;
 mod commands;
 mod crash;
+mod dns;
 mod domain;
 mod exec;
 mod file;

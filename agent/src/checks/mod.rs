@@ -5,6 +5,7 @@ pub mod cert;
 pub mod certfile;
 pub mod cpu;
 pub mod disk;
+pub mod dns;
 pub mod domain;
 pub mod exec;
 pub mod file;
@@ -55,6 +56,7 @@ pub const KINDS: &[Kind] = &[
     certfile::KIND,
     cpu::KIND,
     disk::KIND,
+    dns::KIND,
     domain::KIND,
     exec::KIND,
     file::KIND,

@@ -1,10 +1,20 @@
 //! The parsers of what targets answer, where fuzzing can reach them. None of them panics, whatever it is given.
 
-use super::{certfile, domain, exec, file, mail, ssh, temp};
+use super::{certfile, dns, domain, exec, file, mail, ssh, temp};
 
 /// A file with certificates in PEM.
 pub fn certificates(bytes: &[u8]) {
     drop(certfile::certificates(bytes));
+}
+
+/// The reply of a name server, to the question for the records of `org` of the type that the first two bytes say.
+pub fn dns_reply(bytes: &[u8]) {
+    dns::reply_of(bytes);
+}
+
+/// What a record is expected to be, of the type that the first two bytes say.
+pub fn dns_record(bytes: &[u8]) {
+    dns::record_of(bytes);
 }
 
 /// What a log has grown by.

@@ -1,8 +1,8 @@
 //! What every type of check that asks over the network makes of servers that answer badly: it fails in time and in
 //! plain words.
 
-mod bad;
-mod memory;
+pub(crate) mod bad;
+pub(crate) mod memory;
 mod tls;
 
 use std::{fs, sync::Arc};
@@ -44,6 +44,13 @@ const HTTP: Manner = Manner {
     more: b"X-More: and more and more and more\r\n",
 };
 
+/// A reply without answers, cut off behind its length.
+const DNS: Manner = Manner {
+    listens: true,
+    opening: b"\xff\xff\x12\x34\x81\x80\0\x01\0\0\0\0\0\0",
+    more: b"\x03www",
+};
+
 const IMAP: Manner =
     Manner { listens: false, opening: b"* OK ready\r\n", more: b"* 1 FETCH (FLAGS ())\r\n" };
 
@@ -55,6 +62,13 @@ const CASES: &[Case] = &[
         tls: Tls::Whole,
         manner: SMTP,
         content: true,
+    },
+    Case {
+        kind: "dns",
+        options: || json!({"reqTcp": true}),
+        tls: Tls::None,
+        manner: DNS,
+        content: false,
     },
     Case {
         kind: "https",
