@@ -12,6 +12,7 @@ pub mod engine;
 pub mod link;
 pub mod once;
 pub mod options;
+mod program;
 pub mod scheduler;
 pub mod service;
 pub mod store;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lettre::{
-    Address, AsyncSendmailTransport, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{Mailbox, MultiPart, header},
     transport::smtp::{
         self,
@@ -14,12 +14,15 @@ use lettre::{
 };
 
 use super::{
-    Action, ActionKind, Letter, TellError, To, web,
+    Action, ActionKind, Letter, TellError, To, exec,
+    tone::Tone,
+    web,
     words::{self, Words},
 };
 use crate::{
     chain,
     options::{Opt, Options, Shape},
+    program::Program,
 };
 
 /// The entry of `email` in the table.
@@ -54,7 +57,7 @@ pub const KIND: ActionKind = ActionKind {
         Opt::text("fallback", SENDMAIL, "sendmail program, where there is no `hostname`"),
         Opt::seconds("timeout", "10", "time that each step of the conversation has, in seconds"),
         Opt::text("site", "the site's", "name of the site in messages"),
-        Opt::text("icon", "none", "kept for the original, which shows it before the subject"),
+        Opt::text("icon", "none", "sign that is shown with a thumb up where all is well again"),
         words::TITLE_OPT,
         words::TEXT_OPT,
     ],
@@ -80,7 +83,8 @@ struct Email {
 
 enum Way {
     Server(AsyncSmtpTransport<Tokio1Executor>),
-    Sendmail(AsyncSendmailTransport<Tokio1Executor>),
+    /// The path of the program.
+    Sendmail(String),
 }
 
 fn build(options: &mut Options<'_>) -> Option<Arc<dyn Action>> {
@@ -155,8 +159,16 @@ fn way(options: &mut Options<'_>, timeout: Duration) -> Option<Way> {
     let password = options.any_text("password").unwrap_or_default();
     let any = options.flag("selfsigned", false);
     let ca_file = options.text("cafile").filter(|text| !text.is_empty());
+    if let Some(path) = ca_file.filter(|path| !path.starts_with('/')) {
+        options.fault("cafile", format!("`{path}` begins nowhere"), "a path that begins with `/`");
+        return None;
+    }
     let Some(host) = host else {
-        return Some(Way::Sendmail(AsyncSendmailTransport::new_with_command(sendmail)));
+        if !sendmail.starts_with('/') {
+            let wrong = format!("`{sendmail}` begins nowhere");
+            options.fault("fallback", wrong, "a path that begins with `/`");
+        }
+        return Some(Way::Sendmail(sendmail.to_owned()));
     };
     let standard = match security {
         "tls" => 465,
@@ -215,10 +227,7 @@ impl Action for Email {
                     }
                     Err(error) => Err(refused(&error)),
                 },
-                Way::Sendmail(program) => match program.send(mail).await {
-                    Ok(()) => Ok("taken by sendmail".into()),
-                    Err(error) => Err(TellError::passing(chain(&error).to_string())),
-                },
+                Way::Sendmail(program) => self.sendmail(program, &mail, to.group).await,
             }
         };
         let late = || TellError::passing(format!("not done within {} s", self.limit.as_secs()));
@@ -227,6 +236,19 @@ impl Action for Email {
 }
 
 impl Email {
+    /// By the arguments that every such program has, and the original gives it.
+    async fn sendmail(
+        &self,
+        program: &str,
+        mail: &Message,
+        to: &str,
+    ) -> Result<String, TellError> {
+        let to: Mailbox = to.parse().map_err(|_| TellError::permanent("it is no address"))?;
+        let (from, to) = (self.sender.email.to_string(), to.email.to_string());
+        let arguments = ["-oi", "-r", &from, "--", &to];
+        exec::run(&Program::of(program), &arguments, mail.formatted(), self.limit).await
+    }
+
     fn mail(&self, letter: &Letter, to: &str) -> Result<Message, String> {
         let named;
         let letter = match &self.site {
@@ -237,15 +259,15 @@ impl Email {
             None => letter,
         };
         let said = self.words.say_somehow(letter);
-        let title = match &self.icon {
-            Some(icon) => format!("{icon} {}", said.title),
-            None => said.title,
+        let text = match &self.icon {
+            Some(icon) if letter.tone() == Tone::Good => format!("{}\n\n{icon}👍", said.text),
+            _ => said.text,
         };
         let domain = self.sender.email.domain();
         let mut mail = Message::builder()
             .from(self.sender.clone())
             .to(to.parse().map_err(|e| format!("{to:?} is no address: {e}"))?)
-            .subject(title)
+            .subject(said.title)
             .date_now()
             .message_id(Some(format!("<{}@{domain}>", letter.id)))
             // Nobody's absence is to be told to a monitor.
@@ -257,7 +279,7 @@ impl Email {
         }
         let plain = lettre::message::SinglePart::builder()
             .header(header::ContentType::TEXT_PLAIN)
-            .body(said.text);
+            .body(text);
         let mail = match self.words.page(letter) {
             Some(page) => mail.multipart(
                 MultiPart::alternative()

@@ -5,7 +5,7 @@ use fletchck_shared::{CheckName, Severity, policy::News};
 use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
 
-use super::Notice;
+use super::{Notice, web};
 
 /// One message to one group of recipients: what is told at once, of one check or of many.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +83,23 @@ impl Letter {
         Some(short(id))
     }
 
+    /// Address of what the letter is about, where there are pages: of its check, or of all.
+    pub fn page(&self) -> Option<String> {
+        match self.entries.as_slice() {
+            [Entry { notice, .. }] => self.page_of(notice),
+            _ => self.link.clone(),
+        }
+    }
+
+    /// Address of the page of a check, where there are pages.
+    pub fn page_of(&self, notice: &Notice) -> Option<String> {
+        let link = self.link.as_deref()?;
+        if notice.news == News::Test {
+            return Some(link.to_owned());
+        }
+        Some(format!("{link}/check/{}", web::quoted(notice.check.as_str())))
+    }
+
     /// The gravest of what is told.
     pub fn severity(&self) -> Severity {
         self.entries.iter().map(|entry| entry.notice.severity).max().unwrap_or_default()
@@ -102,6 +119,6 @@ impl Entry {
     }
 }
 
-fn short(id: Sha256) -> String {
+pub(super) fn short(id: Sha256) -> String {
     id.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
