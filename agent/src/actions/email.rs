@@ -315,3 +315,49 @@ fn refused(error: &smtp::Error) -> TellError {
     let text = chain(error).to_string();
     if error.is_permanent() { TellError::permanent(text) } else { TellError::passing(text) }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn faults(options: Value) -> Vec<String> {
+        let (action, faults) = KIND.action(options.as_object().expect("options"));
+        assert_eq!(action.is_some(), faults.is_empty());
+        faults.into_iter().map(|fault| fault.option).collect()
+    }
+
+    #[test]
+    fn options_of_the_originals_are_taken() {
+        let original = json!({
+            "hostname": "mail.example.org", "port": 465, "username": "u", "password": "p",
+            "sender": "Fletchck <watch@example.org>", "recipients": ["a@example.org", "B <b@example.org>"],
+            "timeout": 10, "site": "Home", "icon": "x", "fallback": "/usr/lib/sendmail",
+        });
+        assert_eq!(faults(original.clone()), Vec::<String>::new());
+        let options = original.as_object().expect("options");
+        let groups = KIND.action(options).0.expect("an action").groups();
+        assert_eq!(groups, ["a@example.org", "B <b@example.org>"]);
+        assert_eq!(faults(json!({"recipients": ["a@example.org"]})), Vec::<String>::new());
+    }
+
+    #[test]
+    fn wrong_options_are_told() {
+        let to = "a@example.org";
+        for (options, wrong) in [
+            (json!({}), "recipients"),
+            (json!({"recipients": []}), "recipients"),
+            (json!({"recipients": [to, "nobody"]}), "recipients"),
+            (json!({"recipients": ["a@b\r\nBcc: c@d"]}), "recipients"),
+            (json!({"recipients": [to], "sender": "me"}), "sender"),
+            (json!({"recipients": [to], "hostname": "h", "security": "ssl"}), "security"),
+            (json!({"recipients": [to], "hostname": "h", "cafile": "/no/such.pem"}), "cafile"),
+            (json!({"recipients": [to], "hostname": "h", "cafile": "ca.pem"}), "cafile"),
+            (json!({"recipients": [to], "fallback": "sendmail"}), "fallback"),
+            (json!({"recipients": [to], "text": "{{"}), "text"),
+        ] {
+            assert_eq!(faults(options.clone()), [wrong], "{options}");
+        }
+    }
+}

@@ -54,10 +54,10 @@ fn build(options: &mut Options<'_>) -> Option<Arc<dyn Action>> {
 #[async_trait]
 impl Action for Pagerduty {
     async fn tell(&self, letter: &Letter, _: &To<'_>) -> Result<String, TellError> {
-        let about = words::context(letter);
         let mut said = String::new();
-        for (entry, about) in letter.entries.iter().zip(words::entries(&about)) {
-            for event in self.events(letter, entry, about) {
+        for entry in &letter.entries {
+            let about = words::of_entry(entry, letter);
+            for event in self.events(letter, entry, &about) {
                 // Said again after a failure half way through, an event changes nothing.
                 let request = Request::json(&self.url, &event).hide(&self.key);
                 said = self.service.send(request).await?;

@@ -142,3 +142,41 @@ fn summary(notice: &Notice) -> String {
     });
     members.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use fletchck_shared::policy::News;
+    use serde_json::json;
+
+    use super::*;
+    use crate::actions::testing::{letter, notice};
+
+    fn text(letter: &Letter) -> String {
+        let sms = Sms {
+            service: Options::read(json!({}).as_object().expect("options"), KIND.options, |options| {
+                Some(Service::of(options))
+            })
+            .0
+            .expect("a way"),
+            url: URL.into(),
+            key: None,
+            sender: "dedicated".into(),
+            recipients: "1".into(),
+            site: Some("Home".into()),
+            icon: "🐕".into(),
+        };
+        sms.text(letter)
+    }
+
+    #[test]
+    fn more_than_one_check_fits_into_a_message() {
+        let folded = [notice("web", News::Failed), notice("web", News::Recovered)];
+        insta::assert_snapshot!(text(&letter(folded)), @"");
+        let mut names = ["a", "b", "c", "d", "e", "f", "g"].map(|name| notice(name, News::Failed));
+        names[1] = notice("b", News::Recovered);
+        insta::assert_snapshot!(text(&letter(names)), @"");
+        let mut long = notice("a", News::Failed);
+        long.text = "x".repeat(10_000);
+        assert!(text(&letter([long])).chars().count() < 400);
+    }
+}

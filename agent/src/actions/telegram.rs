@@ -22,7 +22,7 @@ pub const KIND: ActionKind = ActionKind {
         Opt::text(
             "chat",
             "required",
-            "number of the chat, negative for a group, or `@` and the name of a channel, as a text",
+            "number of the chat, negative for a group, or `@` and the name of a channel",
         ),
         Opt::number("thread", "none", "number of the topic, in a group that has topics"),
         Opt::new("url", Shape::Secret, URL, "address of the Bot API"),
@@ -57,7 +57,7 @@ fn build(options: &mut Options<'_>) -> Option<Arc<dyn Action>> {
         if token.as_ref().is_some_and(|token| token.contains(['/', '?', '#', ' '])) {
             options.fault("token", "it is no token of a bot", "`123456:ABC…`");
         }
-        let chat = options.required_text("chat").map(str::to_owned);
+        let chat = chat(options);
         let thread = options.number("thread", 1.0..=f64::from(i32::MAX), "a number");
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range")]
         let thread = thread.map(|thread| thread as u64);
@@ -65,6 +65,16 @@ fn build(options: &mut Options<'_>) -> Option<Arc<dyn Action>> {
         let url = format!("{}/bot{token}/sendMessage", url?);
         Some(Telegram { url, token, chat: chat?, thread })
     })
+}
+
+/// A chat is a number as often as a name.
+fn chat(options: &mut Options<'_>) -> Option<String> {
+    let chat = options.words("chat").and_then(|words| words.into_iter().next());
+    let chat = chat.filter(|chat| !chat.trim().is_empty());
+    if chat.is_none() {
+        options.fault("chat", "it is missing", "`-1001234567890` or `@channel`");
+    }
+    chat
 }
 
 impl Form for Telegram {

@@ -143,11 +143,6 @@ pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// What a template knows of each check in [`context`].
-pub(super) fn entries(context: &Value) -> impl Iterator<Item = &Value> {
-    context["entries"].as_array().into_iter().flatten()
-}
-
 /// What a template knows of a letter, and what is sent as it is where a program is told. With it goes what the program
 /// would say itself, as `title` and `message`.
 pub(super) fn context(letter: &Letter) -> Value {
@@ -179,7 +174,8 @@ fn about(letter: &Letter) -> Value {
     })
 }
 
-fn of_entry(entry: &Entry, letter: &Letter) -> Value {
+/// What a template knows of one check.
+pub(super) fn of_entry(entry: &Entry, letter: &Letter) -> Value {
     let notice = &entry.notice;
     let mut about = of_notice(notice);
     about["link"] = letter.page_of(notice).into();
