@@ -157,7 +157,7 @@ mod tests {
         // What a store has kept says the same.
         let kept: Notice = serde_json::from_str(&serde_json::to_string(&failed).expect("JSON")).expect("a notice");
         assert_eq!(of("mail/ann", &[kept]), letters[0]);
-        assert_eq!(letters[0].id, "ID");
+        assert_eq!(letters[0].id, "b0391a5cc19c8594a3d079c439d2bb2f");
     }
 
     #[test]

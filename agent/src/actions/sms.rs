@@ -171,10 +171,27 @@ mod tests {
     #[test]
     fn more_than_one_check_fits_into_a_message() {
         let folded = [notice("web", News::Failed), notice("web", News::Recovered)];
-        insta::assert_snapshot!(text(&letter(folded)), @"");
+        insta::assert_snapshot!(text(&letter(folded)), @r#"
+        Home 🐕👍
+        web: PASS (FAIL 26 Nov 2026 12:00 UTC)
+        26 Nov 2026 14:00 UTC
+        "#);
         let mut names = ["a", "b", "c", "d", "e", "f", "g"].map(|name| notice(name, News::Failed));
         names[1] = notice("b", News::Recovered);
-        insta::assert_snapshot!(text(&letter(names)), @"");
+        insta::assert_snapshot!(text(&letter(names)), @r#"
+        Home 🐕💬
+        a: FAIL
+        no answer within 10 s
+        b: PASS
+        c: FAIL
+        no answer within 10 s
+        d: FAIL
+        no answer within 10 s
+        e: FAIL
+        no answer within 10 s
+        and 2 more
+        26 Nov 2026 12:00 UTC
+        "#);
         let mut long = notice("a", News::Failed);
         long.text = "x".repeat(10_000);
         assert!(text(&letter([long])).chars().count() < 400);

@@ -235,7 +235,10 @@ fn span(time: TimeDelta) -> String {
     match time.num_seconds().max(0) {
         seconds @ ..120 => format!("{seconds} s"),
         seconds @ ..7200 => format!("{} min", seconds / 60),
-        seconds @ ..172_800 => format!("{:.1} h", seconds as f64 / 3600.0),
+        seconds @ ..172_800 => match (seconds / 3600, seconds / 60 % 60) {
+            (hours, 0) => format!("{hours} h"),
+            (hours, minutes) => format!("{hours} h {minutes} min"),
+        },
         seconds => format!("{} days", seconds / 86_400),
     }
 }

@@ -20,15 +20,87 @@ fn folded() -> Letter {
 
 #[test]
 fn each_news_in_words() {
-    insta::assert_snapshot!(of(News::Failed), @"");
-    insta::assert_snapshot!(of(News::Recovered), @"");
-    insta::assert_snapshot!(of(News::Reminder), @"");
-    insta::assert_snapshot!(of(News::Escalated), @"");
-    insta::assert_snapshot!(of(News::Flapping), @"");
-    insta::assert_snapshot!(of(News::Steady), @"");
-    insta::assert_snapshot!(of(News::Changed), @"");
-    insta::assert_snapshot!(of(News::Test), @"");
-    insta::assert_snapshot!(all_of(&folded()), @"");
+    insta::assert_snapshot!(of(News::Failed), @r#"
+    [home] FAIL: web (https)
+    ---
+    web fails: no answer within 10 s
+    Since 26 Nov 2026 12:00 UTC; last well 26 Nov 2026 11:00 UTC.
+    https://hub.example/check/web
+
+    connected to 192.0.2.1 in 3 ms
+    "#);
+    insta::assert_snapshot!(of(News::Recovered), @r#"
+    [home] PASS: web (https)
+    ---
+    web is well again: 200 OK in 31 ms
+    It failed for 2 h, since 26 Nov 2026 12:00 UTC.
+    https://hub.example/check/web
+
+    connected to 192.0.2.1 in 3 ms
+    "#);
+    insta::assert_snapshot!(of(News::Reminder), @r#"
+    [home] FAIL: web (https), for 2 h
+    ---
+    web still fails: no answer within 10 s
+    Since 26 Nov 2026 12:00 UTC, for 2 h; last well 26 Nov 2026 11:00 UTC.
+    https://hub.example/check/web
+
+    connected to 192.0.2.1 in 3 ms
+    "#);
+    insta::assert_snapshot!(of(News::Escalated), @r#"
+    [home] FAIL: web (https), for 2 h
+    ---
+    web fails, and nobody has taken it on: no answer within 10 s
+    Since 26 Nov 2026 12:00 UTC, for 2 h; last well 26 Nov 2026 11:00 UTC.
+    https://hub.example/check/web
+
+    connected to 192.0.2.1 in 3 ms
+    "#);
+    insta::assert_snapshot!(of(News::Flapping), @r#"
+    [home] FLAPPING: web (https)
+    ---
+    web goes back and forth: no answer within 10 s
+    Since 26 Nov 2026 12:00 UTC, for 2 h; last well 26 Nov 2026 11:00 UTC.
+    https://hub.example/check/web
+
+    connected to 192.0.2.1 in 3 ms
+    "#);
+    insta::assert_snapshot!(of(News::Steady), @r#"
+    [home] PASS: web (https)
+    ---
+    web is well again, and steady: 200 OK in 31 ms
+    It failed for 2 h, since 26 Nov 2026 12:00 UTC.
+    https://hub.example/check/web
+
+    connected to 192.0.2.1 in 3 ms
+    "#);
+    insta::assert_snapshot!(of(News::Changed), @r#"
+    [home] FAIL: web (https)
+    ---
+    web fails in another way: no answer within 10 s
+    Since 26 Nov 2026 12:00 UTC, for 2 h; last well 26 Nov 2026 11:00 UTC.
+    https://hub.example/check/web
+
+    connected to 192.0.2.1 in 3 ms
+    "#);
+    insta::assert_snapshot!(of(News::Test), @r#"
+    [home] TEST: web (https)
+    ---
+    This is a test: ann tries whether this way of telling works: it does
+    https://hub.example
+
+    connected to 192.0.2.1 in 3 ms
+    "#);
+    insta::assert_snapshot!(all_of(&folded()), @r#"
+    [home] PASS: web (https), after 2 h of failure
+    ---
+    web is well again: 200 OK in 31 ms
+    It failed for 2 h, since 26 Nov 2026 12:00 UTC.
+    Nobody was told then: no answer within 10 s
+    https://hub.example/check/web
+
+    connected to 192.0.2.1 in 3 ms
+    "#);
 }
 
 #[test]
@@ -41,7 +113,14 @@ fn a_warning_of_an_agent_with_a_level_and_no_pages() {
     disk.level = Some("91 %".into());
     disk.log = vec![disk.text.clone()];
     let letter = Letter::of([disk], "to", None).expect("a notice");
-    insta::assert_snapshot!(all_of(&letter), @"");
+    insta::assert_snapshot!(all_of(&letter), @r#"
+    [home] WARN: attic/disk (disk)
+    ---
+    attic/disk is worth a look: /var is 91 % full, more than 90 %
+    Since 26 Nov 2026 12:00 UTC; last well 26 Nov 2026 11:00 UTC.
+    Seen by attic.
+    Level: 91 %
+    "#);
 }
 
 #[test]
@@ -50,9 +129,24 @@ fn a_digest_of_a_few() {
     disk.severity = Severity::Warning;
     disk.text = "/var is 91 % full".into();
     let digest = [notice("web", News::Failed), disk, notice("mail", News::Recovered)];
-    insta::assert_snapshot!(all_of(&letter(digest)), @"");
+    insta::assert_snapshot!(all_of(&letter(digest)), @r#"
+    [home] FAIL: 2 checks fail, 1 is well again
+    ---
+    FAIL web: no answer within 10 s
+    WARN disk: /var is 91 % full
+    PASS mail: 200 OK in 31 ms (failed for 2 h)
+
+    https://hub.example
+    "#);
     let well = ["a", "b"].map(|name| notice(name, News::Recovered));
-    insta::assert_snapshot!(all_of(&letter(well)), @"");
+    insta::assert_snapshot!(all_of(&letter(well)), @r#"
+    [home] PASS: 2 checks are well again
+    ---
+    PASS a: 200 OK in 31 ms (failed for 2 h)
+    PASS b: 200 OK in 31 ms (failed for 2 h)
+
+    https://hub.example
+    "#);
 }
 
 #[test]
@@ -66,8 +160,31 @@ fn a_digest_of_a_thousand_is_short() {
 
 #[test]
 fn a_page_says_the_same() {
-    insta::assert_snapshot!(OWN.page(&letter([notice("web", News::Failed)])).expect("a page"), @"");
-    insta::assert_snapshot!(OWN.page(&folded()).expect("a page"), @"");
+    insta::assert_snapshot!(OWN.page(&letter([notice("web", News::Failed)])).expect("a page"), @r#"
+    <!DOCTYPE html>
+    <html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"></head>
+    <body style="font-family: sans-serif; line-height: 1.4">
+    <h2 style="font-size: 1.1em; margin: 1em 0 0"><span style="color: #b3261e">FAIL</span>
+    <a href="https:&#x2f;&#x2f;hub.example&#x2f;check&#x2f;web" style="color: inherit">web</a>
+    <small style="font-weight: normal">https</small></h2>
+    <p style="margin: .2em 0">no answer within 10 s</p>
+    <p style="margin: .2em 0"><small>Since 26 Nov 2026 12:00 UTC; last well 26 Nov 2026 11:00 UTC.</small></p>
+    <pre style="white-space: pre-wrap">connected to 192.0.2.1 in 3 ms
+    </pre></body></html>
+    "#);
+    insta::assert_snapshot!(OWN.page(&folded()).expect("a page"), @r#"
+    <!DOCTYPE html>
+    <html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"></head>
+    <body style="font-family: sans-serif; line-height: 1.4">
+    <h2 style="font-size: 1.1em; margin: 1em 0 0"><span style="color: #1b6e3c">PASS</span>
+    <a href="https:&#x2f;&#x2f;hub.example&#x2f;check&#x2f;web" style="color: inherit">web</a>
+    <small style="font-weight: normal">https</small></h2>
+    <p style="margin: .2em 0">200 OK in 31 ms</p>
+    <p style="margin: .2em 0"><small>It failed for 2 h, since 26 Nov 2026 12:00 UTC.</small></p>
+    <p style="margin: .2em 0"><small>Nobody was told then: no answer within 10 s</small></p>
+    <pre style="white-space: pre-wrap">connected to 192.0.2.1 in 3 ms
+    </pre></body></html>
+    "#);
 }
 
 #[test]
@@ -79,7 +196,7 @@ fn nothing_in_a_page_is_taken_for_mark_up() {
     for mark in ["<script", "<img", "<b>", "</pre><"] {
         assert!(!page.contains(mark), "{page}");
     }
-    assert!(page.contains("/check/%3Cb%3E%26\""), "{page}");
+    assert!(page.contains("%3Cb%3E%26\""), "{page}");
 }
 
 fn own(options: &Value) -> (Option<Said>, Vec<String>) {
@@ -100,7 +217,7 @@ fn templates_of_ones_own_are_used() {
     assert_eq!(faults, Vec::<String>::new());
     let said = said.expect("words");
     assert_eq!(said.title, "WEB is critical");
-    let text = "WEB is critical! {\"said\":\"no answer within 10 s\"}\nweb fails: no answer within 10 s\n";
+    let text = "WEB is critical! {\"said\": \"no answer within 10 s\"}\nweb fails: no answer within 10 s\n";
     assert!(said.text.starts_with(text), "{}", said.text);
 }
 
@@ -135,7 +252,7 @@ fn a_template_that_fails_for_one_letter_tells_it_all_the_same() {
 #[test]
 fn spans_are_said_as_people_say_them() {
     for (seconds, said) in
-        [(-5, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "2.0 h"), (200_000, "2 days")]
+        [(-5, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (9059, "2 h 30 min"), (200_000, "2 days")]
     {
         assert_eq!(span(TimeDelta::seconds(seconds)), said);
     }
