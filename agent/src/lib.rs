@@ -13,6 +13,7 @@ pub mod link;
 pub mod once;
 pub mod options;
 pub mod pem;
+mod program;
 pub mod say;
 pub mod scheduler;
 pub mod service;

@@ -19,18 +19,11 @@ const CHECKS: &str = "\
 Made from the table in `agent/src/checks`; do not edit.
 
 A check stands in the configuration under its name, as in `\"checks\": {\"root\": {…}}`. Beside `type` and `options` every
-check takes `trigger`, `threshold`, `retries`, `priority`, `paused`, `failAction`, `passAction`, `publish`, `actions` and
-`depends`. Every type takes the option `timezone`, the zone of its schedule and of the times it tells.
+check takes the keys that [the configuration](configuration.md) lists: its trigger, how it is judged, who is told. Every
+type takes the option `timezone`, the zone of its schedule and of the times it tells.
 ";
 
-const ACTIONS: &str = "\
-# Types of actions
-
-Made from the table in `agent/src/actions`; do not edit.
-
-An action stands in the configuration under its name, as in `\"actions\": {\"log\": {\"type\": \"log\"}}`, and is told of the
-checks that name it in their `actions`.
-";
+const ACTIONS: &str = include_str!("reference/actions.md");
 
 fn checks_page() -> String {
     let mut page = CHECKS.to_owned();
@@ -48,6 +41,9 @@ fn actions_page() -> String {
     let mut page = ACTIONS.to_owned();
     for kind in actions::KINDS {
         section(&mut page, kind.name, kind.summary, kind.options);
+        let how =
+            if kind.gathers { "together, after 5 seconds" } else { "each check alone, at once" };
+        write!(page, "\nWhat comes close together is told {how}.\n").expect("written");
     }
     page
 }
@@ -81,6 +77,8 @@ fn section(page: &mut String, name: &str, summary: &str, options: &[Opt]) {
     }
     page.push_str("\n| option | value | default | meaning |\n|---|---|---|---|\n");
     for Opt { name, shape, default, meaning } in options {
+        // A `|` would begin another column.
+        let (default, meaning) = (default.replace('|', "\\|"), meaning.replace('|', "\\|"));
         writeln!(page, "| `{name}` | {shape} | {default} | {meaning} |").expect("written");
     }
 }

@@ -1,5 +1,6 @@
 //! Tests across the whole program, with real servers on loopback. `tests/run` installs those and runs everything.
 
+mod actions;
 mod answers;
 mod broker;
 mod cert;

@@ -4,6 +4,7 @@
 //! wait has a deadline; when it passes, the error says what was awaited and shows the end of the server's log.
 //! `tests/run` installs the servers.
 
+pub mod alertmanager;
 pub mod dovecot;
 pub mod exim;
 pub mod fault;
@@ -21,6 +22,8 @@ pub mod pki;
 pub mod port;
 pub mod process;
 pub mod scripted;
+pub mod sink;
 pub mod sshd;
+pub mod tell;
 pub mod unbound;
 pub mod wait;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lettre::{
-    Address, AsyncSendmailTransport, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{Mailbox, MultiPart, header},
     transport::smtp::{
         self,
@@ -14,12 +14,15 @@ use lettre::{
 };
 
 use super::{
-    Action, ActionKind, Letter, TellError, To, web,
+    Action, ActionKind, Letter, TellError, To, exec,
+    tone::Tone,
+    web,
     words::{self, Words},
 };
 use crate::{
     chain,
     options::{Opt, Options, Shape},
+    program::Program,
 };
 
 /// The entry of `email` in the table.
@@ -54,7 +57,7 @@ pub const KIND: ActionKind = ActionKind {
         Opt::text("fallback", SENDMAIL, "sendmail program, where there is no `hostname`"),
         Opt::seconds("timeout", "10", "time that each step of the conversation has, in seconds"),
         Opt::text("site", "the site's", "name of the site in messages"),
-        Opt::text("icon", "none", "kept for the original, which shows it before the subject"),
+        Opt::text("icon", "none", "sign that is shown with a thumb up where all is well again"),
         words::TITLE_OPT,
         words::TEXT_OPT,
     ],
@@ -80,7 +83,8 @@ struct Email {
 
 enum Way {
     Server(AsyncSmtpTransport<Tokio1Executor>),
-    Sendmail(AsyncSendmailTransport<Tokio1Executor>),
+    /// The path of the program.
+    Sendmail(String),
 }
 
 fn build(options: &mut Options<'_>) -> Option<Arc<dyn Action>> {
@@ -155,8 +159,16 @@ fn way(options: &mut Options<'_>, timeout: Duration) -> Option<Way> {
     let password = options.any_text("password").unwrap_or_default();
     let any = options.flag("selfsigned", false);
     let ca_file = options.text("cafile").filter(|text| !text.is_empty());
+    if let Some(path) = ca_file.filter(|path| !path.starts_with('/')) {
+        options.fault("cafile", format!("`{path}` begins nowhere"), "a path that begins with `/`");
+        return None;
+    }
     let Some(host) = host else {
-        return Some(Way::Sendmail(AsyncSendmailTransport::new_with_command(sendmail)));
+        if !sendmail.starts_with('/') {
+            let wrong = format!("`{sendmail}` begins nowhere");
+            options.fault("fallback", wrong, "a path that begins with `/`");
+        }
+        return Some(Way::Sendmail(sendmail.to_owned()));
     };
     let standard = match security {
         "tls" => 465,
@@ -215,10 +227,7 @@ impl Action for Email {
                     }
                     Err(error) => Err(refused(&error)),
                 },
-                Way::Sendmail(program) => match program.send(mail).await {
-                    Ok(()) => Ok("taken by sendmail".into()),
-                    Err(error) => Err(TellError::passing(chain(&error).to_string())),
-                },
+                Way::Sendmail(program) => self.sendmail(program, &mail, to.group).await,
             }
         };
         let late = || TellError::passing(format!("not done within {} s", self.limit.as_secs()));
@@ -227,6 +236,14 @@ impl Action for Email {
 }
 
 impl Email {
+    /// By the arguments that every such program has, and the original gives it.
+    async fn sendmail(&self, program: &str, mail: &Message, to: &str) -> Result<String, TellError> {
+        let to: Mailbox = to.parse().map_err(|_| TellError::permanent("it is no address"))?;
+        let (from, to) = (self.sender.email.to_string(), to.email.to_string());
+        let arguments = ["-oi", "-r", &from, "--", &to];
+        exec::run(&Program::of(program), &arguments, mail.formatted(), self.limit).await
+    }
+
     fn mail(&self, letter: &Letter, to: &str) -> Result<Message, String> {
         let named;
         let letter = match &self.site {
@@ -237,15 +254,15 @@ impl Email {
             None => letter,
         };
         let said = self.words.say_somehow(letter);
-        let title = match &self.icon {
-            Some(icon) => format!("{icon} {}", said.title),
-            None => said.title,
+        let text = match &self.icon {
+            Some(icon) if letter.tone() == Tone::Good => format!("{}\n\n{icon}👍", said.text),
+            _ => said.text,
         };
         let domain = self.sender.email.domain();
         let mut mail = Message::builder()
             .from(self.sender.clone())
             .to(to.parse().map_err(|e| format!("{to:?} is no address: {e}"))?)
-            .subject(title)
+            .subject(said.title)
             .date_now()
             .message_id(Some(format!("<{}@{domain}>", letter.id)))
             // Nobody's absence is to be told to a monitor.
@@ -257,7 +274,7 @@ impl Email {
         }
         let plain = lettre::message::SinglePart::builder()
             .header(header::ContentType::TEXT_PLAIN)
-            .body(said.text);
+            .body(text);
         let mail = match self.words.page(letter) {
             Some(page) => mail.multipart(
                 MultiPart::alternative()
@@ -292,4 +309,52 @@ impl header::Header for AutoSubmitted {
 fn refused(error: &smtp::Error) -> TellError {
     let text = chain(error).to_string();
     if error.is_permanent() { TellError::permanent(text) } else { TellError::passing(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn faults(options: Value) -> Vec<String> {
+        let (action, faults) = KIND.action(options.as_object().expect("options"));
+        assert_eq!(action.is_some(), faults.is_empty());
+        let mut faults: Vec<_> = faults.into_iter().map(|fault| fault.option).collect();
+        faults.dedup();
+        faults
+    }
+
+    #[test]
+    fn options_of_the_originals_are_taken() {
+        let original = json!({
+            "hostname": "mail.example.org", "port": 465, "username": "u", "password": "p",
+            "sender": "Fletchck <watch@example.org>", "recipients": ["a@example.org", "B <b@example.org>"],
+            "timeout": 10, "site": "Home", "icon": "x", "fallback": "/usr/lib/sendmail",
+        });
+        assert_eq!(faults(original.clone()), Vec::<String>::new());
+        let options = original.as_object().expect("options");
+        let groups = KIND.action(options).0.expect("an action").groups();
+        assert_eq!(groups, ["a@example.org", "B <b@example.org>"]);
+        assert_eq!(faults(json!({"recipients": ["a@example.org"]})), Vec::<String>::new());
+    }
+
+    #[test]
+    fn wrong_options_are_told() {
+        let to = "a@example.org";
+        for (options, wrong) in [
+            (json!({}), "recipients"),
+            (json!({"recipients": []}), "recipients"),
+            (json!({"recipients": [to, "nobody"]}), "recipients"),
+            (json!({"recipients": ["a@b\r\nBcc: c@d"]}), "recipients"),
+            (json!({"recipients": [to], "sender": "me"}), "sender"),
+            (json!({"recipients": [to], "hostname": "h", "security": "ssl"}), "security"),
+            (json!({"recipients": [to], "hostname": "h", "cafile": "/no/such.pem"}), "cafile"),
+            (json!({"recipients": [to], "hostname": "h", "cafile": "ca.pem"}), "cafile"),
+            (json!({"recipients": [to], "fallback": "sendmail"}), "fallback"),
+            (json!({"recipients": [to], "text": "{{"}), "text"),
+        ] {
+            assert_eq!(faults(options.clone()), [wrong], "{options}");
+        }
+    }
 }

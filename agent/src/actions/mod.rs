@@ -1,11 +1,28 @@
 //! The types of actions, each a way to tell people of what happens. [`KINDS`] is the only list of them.
 
+pub mod alertmanager;
+pub mod apprise;
+mod cut;
+pub mod discord;
 pub mod email;
+pub mod exec;
+pub mod gotify;
 mod letter;
 pub mod log;
+pub mod matrix;
+mod message;
 pub mod mqtt;
 mod notice;
+pub mod ntfy;
+pub mod pagerduty;
+pub mod pushover;
+pub mod slack;
 pub mod sms;
+pub mod teams;
+pub mod telegram;
+#[cfg(test)]
+mod testing;
+mod tone;
 mod web;
 pub mod webhook;
 mod words;
@@ -24,7 +41,25 @@ use crate::{
 };
 
 /// Every type of action.
-pub const KINDS: &[ActionKind] = &[email::KIND, log::KIND, mqtt::KIND, sms::KIND, webhook::KIND];
+pub const KINDS: &[ActionKind] = &[
+    alertmanager::KIND,
+    apprise::KIND,
+    discord::KIND,
+    email::KIND,
+    exec::KIND,
+    gotify::KIND,
+    log::KIND,
+    matrix::KIND,
+    mqtt::KIND,
+    ntfy::KIND,
+    pagerduty::KIND,
+    pushover::KIND,
+    slack::KIND,
+    sms::KIND,
+    teams::KIND,
+    telegram::KIND,
+    webhook::KIND,
+];
 
 /// One type of action.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use fletchck_shared::{CheckName, Severity, policy::News};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// What is told of one check at one moment. It is stored as it is here, so that it says after a crash what it would
 /// have said before.
@@ -14,6 +15,9 @@ pub struct Notice {
     pub site: String,
     /// Name of the check.
     pub check: CheckName,
+    /// The agent that runs it, where that is another machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
     /// Type of the check; for a remote one the type at its agent.
     pub kind: String,
     /// What there is to tell.
@@ -55,6 +59,18 @@ pub struct FailingMember {
 }
 
 impl Notice {
+    /// Names the check among those of all sites, for services that end by it what was begun by it: 32 hex digits. A
+    /// name of the incident would not do: what goes back and forth is told of once, and fails anew meanwhile.
+    pub fn subject(&self) -> String {
+        let mut id = Sha256::new();
+        id.update(&self.site);
+        id.update([0]);
+        id.update(self.check.as_str());
+        // A test must not end what is really the matter with a check of that name.
+        id.update([0, u8::from(self.news == News::Test)]);
+        super::letter::short(id)
+    }
+
     /// How the check stands, in one word: `FAIL`, `WARN`, `PASS`, `FLAPPING` or `TEST`. `FAIL` and `PASS` are the
     /// original's.
     pub fn word(&self) -> &'static str {

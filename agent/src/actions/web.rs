@@ -18,14 +18,14 @@ use rustls::{
 };
 use tokio::{sync::OnceCell, task::spawn_blocking};
 
-use super::TellError;
+use super::{TellError, cut};
 use crate::{
     chain,
     options::{Opt, Options},
 };
 
-/// Most bytes of an answer that are told.
-const ANSWER: usize = 300;
+/// Shortest text that is taken for a secret in an answer: what is shorter may be any word.
+const SECRET: usize = 6;
 
 /// Most bytes of an answer that are read.
 const READ: usize = 64 * 1024;
@@ -48,6 +48,8 @@ pub(super) struct Request {
     pub(super) url: String,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
+    /// What is not to be told, should the service say it.
+    hidden: Vec<String>,
 }
 
 impl Request {
@@ -71,7 +73,17 @@ impl Request {
     ) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        Self { method: Method::POST, url: url.into(), headers, body: body.into() }
+        Self::new(Method::POST, url, headers, body)
+    }
+
+    /// Any request.
+    pub(super) fn new(
+        method: Method,
+        url: impl Into<String>,
+        headers: HeaderMap,
+        body: impl Into<Vec<u8>>,
+    ) -> Self {
+        Self { method, url: url.into(), headers, body: body.into(), hidden: Vec::new() }
     }
 
     /// With a header. One whose value cannot stand in a header was found with the options.
@@ -84,15 +96,43 @@ impl Request {
         self
     }
 
+    /// With the token of whoever asks.
+    #[must_use]
+    pub(super) fn bearer(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    /// With a secret beside those of its headers that is not to be told, should the service say it.
+    #[must_use]
+    pub(super) fn hide(mut self, secret: &str) -> Self {
+        self.hidden.push(secret.to_owned());
+        self
+    }
+
+    /// What the service said, in one line without secrets.
+    fn told(&self, body: &[u8]) -> String {
+        let values = self.headers.values().filter(|value| value.is_sensitive());
+        let values = values.filter_map(|value| value.to_str().ok());
+        // Of `Bearer …` the secret is the second word.
+        let values = values.filter_map(|value| value.split(' ').next_back());
+        let secrets = values.chain(self.hidden.iter().map(String::as_str));
+        // Hidden before it is cut: half a secret is one too.
+        let said = String::from_utf8_lossy(body).into_owned();
+        let said = secrets
+            .filter(|secret| secret.len() >= SECRET)
+            .fold(said, |said, secret| said.replace(secret, "****"));
+        cut::line(said.as_bytes())
+    }
+
     /// Sends it, and answers with what the service said, in one line. The address is never told: it may hold a secret.
     ///
     /// # Errors
     /// Why it was not taken, and whether trying again can help.
     async fn send(self, client: &Client, timeout: Duration) -> Result<String, TellError> {
         let request = client
-            .request(self.method, &self.url)
-            .headers(self.headers)
-            .body(self.body)
+            .request(self.method.clone(), &self.url)
+            .headers(self.headers.clone())
+            .body(self.body.clone())
             .timeout(timeout);
         let mut answer = request.send().await.map_err(|error| unsent(error, timeout))?;
         let status = answer.status();
@@ -106,9 +146,16 @@ impl Request {
                 break;
             }
         }
-        let said = format!("{status}{}", told(&body));
+        let said = match self.told(&body) {
+            said if said.is_empty() => status.to_string(),
+            said => format!("{status}: {said}"),
+        };
         if status.is_success() {
             return Ok(said);
+        }
+        if status.is_redirection() {
+            let text = format!("the service sends elsewhere: {said}; give its new address");
+            return Err(TellError::permanent(text));
         }
         let passing = status.is_server_error()
             || matches!(
@@ -120,8 +167,55 @@ impl Request {
         } else {
             TellError::permanent(format!("the service refused: {said}"))
         };
-        Err(error.retry_after(wait))
+        Err(error.retry_after(wait.or_else(|| wish(&body))))
     }
+}
+
+/// The secret of this name that goes into a header, if there is one.
+pub(super) fn key(options: &mut Options<'_>, name: &'static str) -> Option<String> {
+    let key = options.text(name)?.trim();
+    if HeaderValue::from_str(key).is_err() {
+        options.fault(
+            name,
+            "it cannot stand in a request",
+            "the letters and digits that it was given as",
+        );
+        return None;
+    }
+    Some(key.to_owned()).filter(|key| !key.is_empty())
+}
+
+/// As [`key`], for one that must be there.
+pub(super) fn required_key(options: &mut Options<'_>, name: &'static str) -> Option<String> {
+    options.required_text(name)?;
+    key(options, name)
+}
+
+/// The address of a server among the options, to which a path is appended.
+pub(super) fn base(
+    options: &mut Options<'_>,
+    name: &'static str,
+    default: Option<&str>,
+) -> Option<String> {
+    let url = address(options, name, default)?;
+    if url.contains(['?', '#']) {
+        options.fault(name, "it goes on behind its path", "the address of the server alone");
+    }
+    Some(url.trim_end_matches('/').to_owned())
+}
+
+/// A name as it stands in an address.
+pub(super) fn quoted(name: &str) -> String {
+    let mut quoted = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                quoted.push(byte.into());
+            }
+            other => quoted.push_str(&format!("%{other:02X}")),
+        }
+    }
+    quoted
 }
 
 /// The address of a service among the options, if it is one.
@@ -138,7 +232,7 @@ pub(super) fn address(
     let right = "the address of a web service, `https://…`";
     match url {
         Some(url) if matches!(url.scheme(), "https" | "http") && url.has_host() => {
-            Some(given.trim_end_matches('/').to_owned())
+            Some(given.to_owned())
         }
         _ => {
             options.fault(name, "it is no address of a web service", right);
@@ -238,17 +332,14 @@ fn pause(value: &str, now: DateTime<Utc>) -> Option<Duration> {
     (until.with_timezone(&Utc) - now).to_std().ok()
 }
 
-/// What a service said, in one line.
-fn told(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(4 * ANSWER)]);
-    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.retain(|c| !c.is_control());
-    if line.len() > ANSWER {
-        let end = (0..=ANSWER).rev().find(|&end| line.is_char_boundary(end)).unwrap_or(0);
-        line.truncate(end);
-        line.push('…');
-    }
-    if line.is_empty() { line } else { format!(": {line}") }
+/// How long a service wants to be left alone, as those say it that say it in their answer: Telegram and Discord in
+/// seconds, Matrix in milliseconds.
+fn wish(body: &[u8]) -> Option<Duration> {
+    let said: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let seconds = [&said["retry_after"], &said["parameters"]["retry_after"]];
+    let seconds = seconds.into_iter().find_map(serde_json::Value::as_f64);
+    let wish = seconds.or_else(|| Some(said["retry_after_ms"].as_f64()? / 1000.0))?;
+    Duration::try_from_secs_f64(wish).ok()
 }
 
 #[cfg(test)]
@@ -267,10 +358,28 @@ mod tests {
     }
 
     #[test]
-    fn what_a_service_says_is_told_on_one_line_and_in_bounds() {
-        assert_eq!(told(b" <p>bad\r\n token\x07</p> "), ": <p>bad token</p>");
-        assert_eq!(told(b""), "");
-        assert!(told(&[b'x'; 100_000]).len() < ANSWER + 10);
-        assert!(told("ä".repeat(1000).as_bytes()).ends_with('…'));
+    fn a_wish_may_stand_in_the_answer() {
+        for (body, seconds) in [
+            (r#"{"ok": false, "parameters": {"retry_after": 7}}"#, Some(7.0)),
+            (r#"{"message": "limited", "retry_after": 0.5}"#, Some(0.5)),
+            (r#"{"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 1500}"#, Some(1.5)),
+            (r#"{"retry_after": -1}"#, None),
+            (r#"{"retry_after": 1e300}"#, None),
+            ("[]", None),
+            ("no JSON", None),
+        ] {
+            assert_eq!(wish(body.as_bytes()), seconds.map(Duration::from_secs_f64), "{body}");
+        }
+    }
+
+    #[test]
+    fn no_secret_is_told_of_what_a_service_says() {
+        let request = Request::json("https://host/path", &serde_json::json!({}))
+            .bearer("sesame-1")
+            .hide("sesame-2");
+        let said = request.told(b"sent with Bearer sesame-1 and sesame-2, application/json");
+        assert_eq!(said, "sent with Bearer **** and ****, application/json");
+        let long = format!("{}sesame-1", "x".repeat(295));
+        assert!(!request.told(long.as_bytes()).contains("ses"));
     }
 }

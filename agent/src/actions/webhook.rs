@@ -83,6 +83,7 @@ impl Action for Webhook {
             Some(words) => words.say_somehow(letter).text,
             None => words::context(letter).to_string(),
         };
+        let body = if self.method == Method::GET { String::new() } else { body };
         let mut headers = self.headers.clone();
         // What is sent again after a crash can be told by it.
         if let Ok(id) = HeaderValue::from_str(&letter.id) {
@@ -95,8 +96,7 @@ impl Action for Webhook {
                 headers.insert("x-fletchck-signature", value);
             }
         }
-        let (method, url) = (self.method.clone(), self.url.clone());
-        let body = if method == Method::GET { Vec::new() } else { body.into_bytes() };
-        self.service.send(Request { method, url, headers, body }).await
+        let request = Request::new(self.method.clone(), &self.url, headers, body);
+        self.service.send(request.hide(&self.url)).await
     }
 }

@@ -1,6 +1,6 @@
 //! The words of a letter: its title and its text, from templates that their owner may replace.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use fletchck_shared::{Severity, policy::News, time};
@@ -35,7 +35,13 @@ pub(super) const TEXT_OPT: Opt =
 #[derive(Clone)]
 pub(super) struct Words {
     engine: Arc<Environment<'static>>,
+    /// Whether the text is its owner's, so that no page says the same.
+    own_text: bool,
 }
+
+/// The words of the program.
+static OWN: LazyLock<Words> =
+    LazyLock::new(|| Words::with(TITLE.into(), TEXT.into()).expect("our own templates are right"));
 
 /// A title and a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,9 +57,10 @@ impl Words {
     }
 
     fn replaced(options: &mut Options<'_>, templates: &[(&'static str, &'static str)]) -> Self {
-        let mut words = Self::with(TITLE.into(), TEXT.into()).expect("our own templates are right");
+        let mut words = OWN.clone();
         for &(name, file) in templates {
             let Some(template) = options.any_text(name).map(str::to_owned) else { continue };
+            words.own_text |= name == "text";
             let engine = Arc::make_mut(&mut words.engine);
             let wrong = match engine.add_template_owned(file, template) {
                 Err(e) => Some(e.to_string()),
@@ -85,7 +92,7 @@ impl Words {
         engine.add_template_owned("title.txt", title)?;
         engine.add_template_owned("text.txt", text)?;
         engine.add_template("page.html", PAGE)?;
-        Ok(Self { engine: Arc::new(engine) })
+        Ok(Self { engine: Arc::new(engine), own_text: false })
     }
 
     /// The title, on one line, and the text of a letter.
@@ -93,10 +100,14 @@ impl Words {
     /// # Errors
     /// What a template of its owner's does wrong.
     pub(super) fn say(&self, letter: &Letter) -> Result<Said, String> {
-        let about = context(letter);
-        let title = self.render("title.txt", &about)?;
+        self.say_of(&mut context(letter))
+    }
+
+    fn say_of(&self, about: &mut Value) -> Result<Said, String> {
+        let title = self.render("title.txt", about)?;
         let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
-        let text = self.render("text.txt", &about)?.trim_end().to_owned();
+        about["title"] = title.as_str().into();
+        let text = self.render("text.txt", about)?.trim().to_owned();
         Ok(Said { title, text })
     }
 
@@ -104,8 +115,7 @@ impl Words {
     /// tell nobody.
     pub(super) fn say_somehow(&self, letter: &Letter) -> Said {
         self.say(letter).unwrap_or_else(|wrong| {
-            let own = Self::with(TITLE.into(), TEXT.into()).expect("our own templates are right");
-            let mut said = own.say(letter).unwrap_or_else(|wrong| Said {
+            let mut said = OWN.say(letter).unwrap_or_else(|wrong| Said {
                 title: format!("[{}] alert", letter.site),
                 text: wrong,
             });
@@ -114,9 +124,12 @@ impl Words {
         })
     }
 
-    /// The text of a letter as a page of HTML.
+    /// The text of a letter as a page of HTML. `None` where the text is its owner's.
     pub(super) fn page(&self, letter: &Letter) -> Option<String> {
-        self.render("page.html", &context(letter)).ok()
+        if self.own_text {
+            return None;
+        }
+        self.render("page.html", &about(letter)).ok()
     }
 
     fn render(&self, name: &str, about: &Value) -> Result<String, String> {
@@ -125,8 +138,22 @@ impl Words {
     }
 }
 
-/// What a template knows of a letter, and what is sent as it is where a program is told.
+/// A text as it stands in HTML.
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// What a template knows of a letter, and what is sent as it is where a program is told. With it goes what the program
+/// would say itself, as `title` and `message`.
 pub(super) fn context(letter: &Letter) -> Value {
+    let mut about = about(letter);
+    if let Ok(said) = OWN.say_of(&mut about) {
+        about["message"] = said.text.into();
+    }
+    about
+}
+
+fn about(letter: &Letter) -> Value {
     let failing = letter.entries.iter().filter(|e| e.notice.severity != Severity::Ok).count();
     let entries: Vec<Value> =
         letter.entries.iter().take(SHOWN).map(|entry| of_entry(entry, letter)).collect();
@@ -141,14 +168,17 @@ pub(super) fn context(letter: &Letter) -> Value {
         "failing": failing,
         "passing": letter.entries.len() - failing,
         "left_out": letter.entries.len().saturating_sub(SHOWN),
+        "title": "",
+        "message": "",
         "entries": entries,
     })
 }
 
-fn of_entry(entry: &Entry, letter: &Letter) -> Value {
+/// What a template knows of one check.
+pub(super) fn of_entry(entry: &Entry, letter: &Letter) -> Value {
     let notice = &entry.notice;
     let mut about = of_notice(notice);
-    about["link"] = letter.link.as_deref().map(|link| page_of(link, notice)).into();
+    about["link"] = letter.page_of(notice).into();
     about["over"] = entry.over().into();
     about["earlier"] = entry.earlier.iter().map(of_notice).collect();
     // A digest of many would bury what matters.
@@ -163,6 +193,7 @@ fn of_notice(notice: &Notice) -> Value {
     let lasted = notice.since.map(|since| span(notice.at - since));
     json!({
         "check": notice.check.as_str(),
+        "agent": notice.agent,
         "type": notice.kind,
         "state": notice.word(),
         "news": notice.news,
@@ -199,26 +230,15 @@ fn says(notice: &Notice) -> &'static str {
     }
 }
 
-/// Address of the page of a check.
-fn page_of(link: &str, notice: &Notice) -> String {
-    let mut name = String::new();
-    for byte in notice.check.as_str().bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                name.push(byte.into());
-            }
-            other => name.push_str(&format!("%{other:02X}")),
-        }
-    }
-    format!("{link}/check/{name}")
-}
-
 /// A span of time as people say it.
 fn span(time: TimeDelta) -> String {
     match time.num_seconds().max(0) {
         seconds @ ..120 => format!("{seconds} s"),
         seconds @ ..7200 => format!("{} min", seconds / 60),
-        seconds @ ..172_800 => format!("{:.1} h", seconds as f64 / 3600.0),
+        seconds @ ..172_800 => match (seconds / 3600, seconds / 60 % 60) {
+            (hours, 0) => format!("{hours} h"),
+            (hours, minutes) => format!("{hours} h {minutes} min"),
+        },
         seconds => format!("{} days", seconds / 86_400),
     }
 }
@@ -228,6 +248,7 @@ fn example() -> Letter {
     let notice = Notice {
         site: "Fletchck".into(),
         check: fletchck_shared::CheckName::try_from("web").expect("a name"),
+        agent: None,
         kind: "https".into(),
         news: News::Failed,
         severity: Severity::Critical,
@@ -243,3 +264,6 @@ fn example() -> Letter {
     };
     Letter::of([notice], "example", None).expect("one notice")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The types of checks. [`KINDS`] is the only list of them: the reference page and an example are made from it.
 
-mod aside;
+pub(crate) mod aside;
 pub mod cert;
 pub mod certfile;
 pub mod cpu;

@@ -24,9 +24,27 @@ pub(super) struct Override {
 
 /// Sections and the keys they may have. `*` stands for any name.
 const KNOWN: &[(&str, &[&str])] = &[
-    ("", &["timezone", "agent", "webui", "mqtt", "broker", "fleet", "limits", "actions", "checks"]),
+    (
+        "",
+        &[
+            "timezone",
+            "agent",
+            "webui",
+            "mqtt",
+            "broker",
+            "fleet",
+            "limits",
+            "defaults",
+            "groups",
+            "maintenance",
+            "heartbeat",
+            "uplink",
+            "actions",
+            "checks",
+        ],
+    ),
     ("agent", &["id", "labels"]),
-    ("webui", &["name", "hostname", "host", "port", "cert", "key", "users"]),
+    ("webui", &["name", "hostname", "host", "port", "address", "cert", "key", "users"]),
     (
         "mqtt",
         &[
@@ -53,7 +71,14 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("broker.users.*", &["password", "publish", "subscribe"]),
     ("fleet", &["prefix", "hub", "actions", "grace"]),
     ("limits", &["probes", "remotes"]),
-    ("actions.*", &["type", "options"]),
+    ("defaults", POLICY),
+    ("groups.*", POLICY),
+    ("heartbeat", &["url", "url_file", "every"]),
+    (
+        "actions.*",
+        &["type", "options", "severity", "failover", "retryFor", "gather", "rate", "quiet"],
+    ),
+    ("actions.*.quiet", &["from", "to", "days", "timezone", "except"]),
     (
         "checks.*",
         &[
@@ -61,11 +86,20 @@ const KNOWN: &[(&str, &[&str])] = &[
             "subType",
             "trigger",
             "threshold",
+            "window",
+            "recover",
             "retries",
             "priority",
             "paused",
             "failAction",
             "passAction",
+            "severity",
+            "remind",
+            "escalate",
+            "flapping",
+            "skip",
+            "group",
+            "uplink",
             "publish",
             "remoteId",
             "options",
@@ -75,12 +109,34 @@ const KNOWN: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Keys by which a check, a group or the site decides about alerts.
+const POLICY: &[&str] = &[
+    "threshold",
+    "window",
+    "recover",
+    "retries",
+    "failAction",
+    "passAction",
+    "severity",
+    "remind",
+    "escalate",
+    "flapping",
+    "skip",
+    "actions",
+];
+
 /// Where a key may be any word. A new one is taken in small letters.
 const FREE: &[&str] = &["agent.labels"];
 
 /// Keys whose values are texts even if they look like numbers.
 const TEXTS: &[&str] = &[
     "timezone",
+    "uplink",
+    "group",
+    "address",
+    "topic",
+    "chat",
+    "user",
     "id",
     "name",
     "hostname",

@@ -34,8 +34,10 @@ pub(super) fn read(merged: &mut Merged, folder: &FilePath) -> Read {
     let mut read = Read::default();
     let mut map = std::mem::take(&mut merged.map);
     let root = Path::root();
-    if let Some(Value::Object(mqtt)) = map.get_mut("mqtt") {
-        fill(mqtt, &root.key("mqtt"), folder, merged, &mut read);
+    for section in ["mqtt", "heartbeat"] {
+        if let Some(Value::Object(keys)) = map.get_mut(section) {
+            fill(keys, &root.key(section), folder, merged, &mut read);
+        }
     }
     for section in ["actions", "checks"] {
         let Some(Value::Object(entries)) = map.get_mut(section) else { continue };

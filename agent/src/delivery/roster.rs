@@ -186,6 +186,7 @@ fn test_notice(site: &str, by: &str, office: &Office) -> Notice {
     Notice {
         site: site.into(),
         check: CheckName::try_from("test").expect("a name"),
+        agent: None,
         kind: "test".into(),
         news: News::Test,
         severity: Severity::Ok,

@@ -78,6 +78,11 @@ impl Entry {
         heard.or(self.check.sub_kind.as_deref()).unwrap_or(&self.check.kind)
     }
 
+    /// The agent that runs it, where that is another machine.
+    pub(super) fn agent(&self) -> Option<&str> {
+        self.remote.as_ref().and_then(|row| row.agent.as_ref()).map(|agent| agent.as_str())
+    }
+
     pub(super) fn added(&self) -> bool {
         self.remote.as_ref().is_some_and(|row| row.added)
     }

@@ -98,6 +98,7 @@ impl Core {
         Some(Notice {
             site: self.identity.site.clone(),
             check: name.clone(),
+            agent: entry.agent().map(String::from),
             kind: entry.shown_kind().to_owned(),
             news,
             severity: if failing { about } else { Severity::Ok },

@@ -1,11 +1,11 @@
-//! One run of a command: bounded in time and in what it says, and nothing of it is left behind.
+//! One run of a program: bounded in time and in what it says, and nothing of it is left behind.
 
 use std::{io, os::unix::process::ExitStatusExt as _, process::Stdio, time::Duration};
 
-use futures_util::future::join;
+use futures_util::future::join3;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     process::{Child, Command},
     runtime::Handle,
     time::{Instant, timeout, timeout_at},
@@ -22,15 +22,15 @@ const DRAIN: Duration = Duration::from_millis(30);
 
 /// A command that ran, and what it said.
 #[derive(Debug)]
-pub(super) struct Ran {
-    pub(super) end: End,
-    pub(super) output: Vec<u8>,
-    pub(super) errors: Vec<u8>,
+pub(crate) struct Ran {
+    pub(crate) end: End,
+    pub(crate) output: Vec<u8>,
+    pub(crate) errors: Vec<u8>,
 }
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// By itself, with this code.
     Code(i32),
     /// By this signal.
@@ -41,7 +41,7 @@ pub(super) enum End {
 
 /// Why a command could not be run.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RunError {
+pub(crate) enum RunError {
     /// The system call that starts it did not return.
     #[error(transparent)]
     Aside(#[from] AsideError),
@@ -50,17 +50,18 @@ pub(super) enum RunError {
     System(#[from] io::Error),
 }
 
-/// Runs a command for so long. Once it has ended, or its time has, whatever it started in its group is killed too, and also
-/// when this is dropped.
+/// Runs a command for so long, and lets it read `input`, if there is any. Once it has ended, or its time has, whatever it
+/// started in its group is killed too, and also when this is dropped.
 pub(super) async fn run(
     mut command: Command,
+    input: Vec<u8>,
     limit: Duration,
     aside: &Aside,
 ) -> Result<Ran, RunError> {
     let end = Instant::now() + limit;
     let runtime = Handle::current();
     command
-        .stdin(Stdio::null())
+        .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
@@ -72,7 +73,7 @@ pub(super) async fn run(
     // A program on a dead file server is waited for by whoever starts it.
     let mut running = aside.ask(limit, start).await??;
     let (mut output, mut errors) = (Vec::new(), Vec::new());
-    let end = match timeout_at(end, running.ended(&mut output, &mut errors)).await {
+    let end = match timeout_at(end, running.ended(&input, &mut output, &mut errors)).await {
         Ok(ended) => ended?,
         Err(_) => {
             running.kill();
@@ -97,9 +98,16 @@ impl Running {
         Ok(Self { child, group: id.and_then(Pid::from_raw) })
     }
 
-    async fn ended(&mut self, output: &mut Vec<u8>, errors: &mut Vec<u8>) -> io::Result<End> {
+    async fn ended(
+        &mut self,
+        input: &[u8],
+        output: &mut Vec<u8>,
+        errors: &mut Vec<u8>,
+    ) -> io::Result<End> {
+        let stdin = self.child.stdin.take();
         let (out, err) = (self.child.stdout.take(), self.child.stderr.take());
-        let mut heard = std::pin::pin!(join(hear(out, output), hear(err, errors)));
+        let heard = join3(say(stdin, input), hear(out, output), hear(err, errors));
+        let mut heard = std::pin::pin!(heard);
         let (status, all) = tokio::select! {
             status = self.child.wait() => (status?, false),
             _ = &mut heard => (self.child.wait().await?, true),
@@ -128,6 +136,14 @@ impl Drop for Running {
     }
 }
 
+/// Writes all of it, or as much as is read: a program need not want to know everything.
+async fn say(to: Option<impl AsyncWrite + Unpin>, input: &[u8]) {
+    let Some(mut to) = to else { return };
+    if to.write_all(input).await.is_ok() {
+        to.shutdown().await.ok();
+    }
+}
+
 /// Reads to the end, and keeps the first [`KEPT`] bytes.
 async fn hear(from: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
     let Some(mut from) = from else { return };
@@ -147,9 +163,13 @@ mod tests {
     use super::*;
 
     async fn shell(script: &str, limit: Duration) -> Ran {
+        shell_reads(script, Vec::new(), limit).await
+    }
+
+    async fn shell_reads(script: &str, input: Vec<u8>, limit: Duration) -> Ran {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
-        run(command, limit, &Aside::default()).await.expect("a shell")
+        run(command, input, limit, &Aside::default()).await.expect("a shell")
     }
 
     /// Waits until the process whose id is in this file runs no longer: it is gone, or nobody has reaped it yet.
@@ -178,6 +198,16 @@ mod tests {
         assert_eq!(shell("kill -SEGV $$", LONG).await.end, End::Signal(11));
         let ran = shell("read line || echo none", LONG).await;
         assert_eq!(ran.output, b"none\n");
+    }
+
+    #[tokio::test]
+    async fn a_command_reads_what_it_is_told_as_far_as_it_likes() {
+        let much = vec![b'x'; 1_000_000];
+        assert_eq!(shell_reads("wc -c", much.clone(), LONG).await.output.trim_ascii(), b"1000000");
+        let ran = shell_reads("head -c 3", much.clone(), LONG).await;
+        assert_eq!((ran.end, &*ran.output), (End::Code(0), &b"xxx"[..]));
+        let ran = shell_reads("exec <&-; exec >&- 2>&-; sleep 0.1; exit 3", much, LONG).await;
+        assert_eq!(ran.end, End::Code(3));
     }
 
     #[tokio::test]
