@@ -2,7 +2,6 @@
 
 mod judge;
 mod number;
-mod run;
 mod said;
 
 use std::{env, path::PathBuf, sync::Arc, time::Duration};
@@ -14,9 +13,9 @@ use tokio::process::Command;
 use super::{
     Answers, Kind, Look, Opt, Options, Plan, Probe, Shape,
     aside::Aside,
+    command::run,
     net::{GRACE, Steps},
 };
-use run::run;
 pub(super) use said::Said;
 
 /// The entry of `exec` in the table.

@@ -3,13 +3,9 @@
 use std::{io, path::Path};
 
 use fletchck_shared::Outcome;
-use rustix::process::Signal;
 
-use super::{
-    Exec, Said,
-    number::Number,
-    run::{End, Ran, RunError},
-};
+use super::{Exec, Said, number::Number};
+use crate::checks::command::{End, Ran, RunError, signal};
 
 impl Exec {
     /// What a command that ran has found.
@@ -104,19 +100,5 @@ impl Exec {
     /// The program without its folder.
     fn name(&self) -> &str {
         self.program.rsplit('/').next().unwrap_or(&self.program)
-    }
-}
-
-/// A signal with its name, where it has one.
-fn signal(number: i32) -> String {
-    match Signal::from_named_raw(number) {
-        Some(signal) => {
-            let name = format!("{signal:?}");
-            format!(
-                "SIG{} (signal {number})",
-                name.trim_matches('"').trim_start_matches("Signal::")
-            )
-        }
-        None => format!("signal {number}"),
     }
 }

@@ -11,10 +11,10 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use crate::checks::aside::{Aside, AsideError};
+use super::aside::{Aside, AsideError};
 
 /// Most bytes that are kept of what it says. The rest is read and thrown away, so that it can go on.
-const KEPT: usize = 64 * 1024;
+pub(super) const KEPT: usize = 64 * 1024;
 
 /// How long its end is waited for once it is killed, and what it said once it has ended. A process that has left the
 /// group may hold the pipes for ever.
@@ -82,6 +82,20 @@ pub(super) async fn run(
         }
     };
     Ok(Ran { end, output, errors })
+}
+
+/// A signal with its name, where it has one.
+pub(super) fn signal(number: i32) -> String {
+    match Signal::from_named_raw(number) {
+        Some(signal) => {
+            let name = format!("{signal:?}");
+            format!(
+                "SIG{} (signal {number})",
+                name.trim_matches('"').trim_start_matches("Signal::")
+            )
+        }
+        None => format!("signal {number}"),
+    }
 }
 
 /// A command that runs, and the group of all that it starts. Dropped, all of it is killed.
