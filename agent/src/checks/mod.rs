@@ -19,6 +19,7 @@ mod net;
 #[doc(hidden)]
 pub mod parse;
 pub mod path;
+pub mod process;
 pub mod push;
 mod python;
 mod quantity;
@@ -63,6 +64,7 @@ pub const KINDS: &[Kind] = &[
     load::KIND,
     memory::KIND,
     path::KIND,
+    process::KIND,
     push::KIND,
     remote::KIND,
     sequence::KIND,

@@ -1,6 +1,6 @@
 //! The parsers of what targets answer, where fuzzing can reach them. None of them panics, whatever it is given.
 
-use super::{certfile, domain, exec, file, mail, ssh, temp};
+use super::{certfile, domain, exec, file, mail, process, ssh, temp};
 
 /// A file with certificates in PEM.
 pub fn certificates(bytes: &[u8]) {
@@ -43,4 +43,9 @@ pub fn ssh_greeting(bytes: &[u8]) {
 /// The answer of an RDAP server.
 pub fn registration(bytes: &[u8]) {
     drop(domain::Registration::read(bytes));
+}
+
+/// The file `stat` of a process.
+pub fn process_stat(bytes: &[u8]) {
+    drop(process::Stat::read(bytes));
 }
