@@ -19,4 +19,5 @@ pub mod port;
 pub mod process;
 pub mod scripted;
 pub mod sshd;
+pub mod systemd;
 pub mod wait;

@@ -24,11 +24,13 @@ pub mod push;
 mod python;
 mod quantity;
 pub mod remote;
+pub mod sensor;
 pub mod sequence;
 pub mod smtp;
 pub mod ssh;
 pub mod submit;
 pub mod swap;
+pub mod systemd;
 pub mod tcp;
 pub mod temp;
 #[cfg(test)]
@@ -67,11 +69,13 @@ pub const KINDS: &[Kind] = &[
     process::KIND,
     push::KIND,
     remote::KIND,
+    sensor::KIND,
     sequence::KIND,
     smtp::KIND,
     ssh::KIND,
     submit::KIND,
     swap::KIND,
+    systemd::KIND,
     tcp::KIND,
     temp::KIND,
     ups::KIND,

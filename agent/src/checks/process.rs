@@ -42,12 +42,8 @@ pub const KIND: Kind = Kind {
         ),
         Opt::text("user", "any", "name or number of the user that it runs as"),
         Opt::text("pidFile", "none", "absolute path of a file with the number of the process"),
-        Opt::number("minCount", "1", "fewest processes that must run"),
-        Opt::number(
-            "maxCount",
-            "none",
-            "most processes that may run; 0, with `minCount` 0: none may",
-        ),
+        Opt::number("minCount", "1, or 0 with `maxCount` 0", "fewest processes that must run"),
+        Opt::number("maxCount", "none", "most processes that may run; with 0 none may"),
         Opt::text(
             "minAge",
             "none",
@@ -133,7 +129,7 @@ enum Measure {
 }
 
 fn build(options: &mut Options<'_>) -> Option<Plan> {
-    Some(Plan::Probe(Arc::new(ProcessCheck::read(options)?)))
+    Some(Plan::Probe(Arc::new(ProcessCheck::read(options))))
 }
 
 #[async_trait]
@@ -159,12 +155,12 @@ impl Probe for ProcessCheck {
 }
 
 impl ProcessCheck {
-    fn read(options: &mut Options<'_>) -> Option<Self> {
+    fn read(options: &mut Options<'_>) -> Self {
         let pick = Pick::read(options);
-        let least = whole(options, "minCount").unwrap_or(1);
         let most = whole(options, "maxCount");
+        let least = whole(options, "minCount").unwrap_or(u64::from(most != Some(0)));
         if most.is_some_and(|most| least > most) {
-            let right = "no less than `minCount`, which is 1 where none is given";
+            let right = "no less than `minCount`";
             options.fault("maxCount", "nothing can be both: it is less than the fewest", right);
         }
         if options.given("pidFile") && least > 1 {
@@ -198,15 +194,15 @@ impl ProcessCheck {
                 "`maxCount` = 0 if nothing may run",
             );
         }
-        Some(Self {
-            pick: Arc::new(pick?),
+        Self {
+            pick: Arc::new(pick),
             count: (least, most),
             age,
             measure,
             proc: Proc::new(PathBuf::from("/proc")),
             aside: Aside::default(),
             last: Mutex::default(),
-        })
+        }
     }
 
     /// What runs now.

@@ -29,7 +29,7 @@ pub(super) struct Pick {
 
 impl Pick {
     /// Reads `name`, `pattern`, `user` and `pidFile`.
-    pub(super) fn read(options: &mut Options<'_>) -> Option<Self> {
+    pub(super) fn read(options: &mut Options<'_>) -> Self {
         let mut text = |name| options.text(name).map(str::trim).filter(|text| !text.is_empty());
         let (name, user, pid_file) = (text("name"), text("user"), text("pidFile"));
         if name.is_some_and(|name| name.starts_with('/')) {
@@ -44,7 +44,7 @@ impl Pick {
             options.fault("name", "nothing says which process is meant", right);
         }
         let [name, user, pid_file] = [name, user, pid_file].map(|text| text.map(str::to_owned));
-        Some(Self { name, pattern: pattern(options), user, pid_file })
+        Self { name, pattern: pattern(options), user, pid_file }
     }
 
     /// The process, if it runs and all is true of it. What costs least is asked first, and `uid` is the number of the user.
