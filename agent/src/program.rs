@@ -7,9 +7,8 @@ use std::{env, io, path::Path, path::PathBuf, time::Duration};
 use rustix::process::Signal;
 use tokio::process::Command;
 
-pub(crate) use run::{End, Ran};
+pub(crate) use run::{End, KEPT, Ran, RunError, run};
 
-use self::run::{RunError, run};
 use crate::{
     checks::aside::Aside,
     options::{Opt, Options, Shape},

@@ -29,6 +29,7 @@ pub enum Program {
 pub struct Fletchck {
     program: Program,
     dir: TempDir,
+    variables: Vec<(&'static str, PathBuf)>,
     process: Option<Process>,
 }
 
@@ -50,7 +51,7 @@ impl Fletchck {
     /// The configuration cannot be written.
     pub fn prepare(program: Program, site: &Value) -> Result<Self> {
         let dir = TempDir::with_prefix("fletchck-")?;
-        let fletchck = Self { program, dir, process: None };
+        let fletchck = Self { program, dir, variables: Vec::new(), process: None };
         fletchck.write(site)?;
         Ok(fletchck)
     }
@@ -98,6 +99,13 @@ impl Fletchck {
     /// Ends the program as a power cut would.
     pub fn kill(&mut self) {
         self.process = None;
+    }
+
+    /// Sets a variable for the program's next start, and for [`Fletchck::run`].
+    #[must_use]
+    pub fn with_variable(mut self, name: &'static str, path: &Path) -> Self {
+        self.variables.push((name, path.to_owned()));
+        self
     }
 
     /// Runs the program once with `args`, such as `["check", "disk"]`, beside the one that may be running.
@@ -165,6 +173,7 @@ impl Fletchck {
     fn command(&self) -> Result<Command> {
         let mut command = Command::new(self.program.path()?);
         command.current_dir(self.dir()).env("HOME", self.dir());
+        command.envs(self.variables.iter().map(|(name, path)| (name, path)));
         Ok(command)
     }
 }

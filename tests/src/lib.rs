@@ -24,6 +24,7 @@ pub mod process;
 pub mod scripted;
 pub mod sink;
 pub mod sshd;
+pub mod systemd;
 pub mod tell;
 pub mod unbound;
 pub mod wait;

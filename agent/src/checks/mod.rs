@@ -20,15 +20,18 @@ mod net;
 #[doc(hidden)]
 pub mod parse;
 pub mod path;
+pub mod process;
 pub mod push;
 mod python;
 mod quantity;
 pub mod remote;
+pub mod sensor;
 pub mod sequence;
 pub mod smtp;
 pub mod ssh;
 pub mod submit;
 pub mod swap;
+pub mod systemd;
 pub mod tcp;
 pub mod temp;
 #[cfg(test)]
@@ -65,13 +68,16 @@ pub const KINDS: &[Kind] = &[
     load::KIND,
     memory::KIND,
     path::KIND,
+    process::KIND,
     push::KIND,
     remote::KIND,
+    sensor::KIND,
     sequence::KIND,
     smtp::KIND,
     ssh::KIND,
     submit::KIND,
     swap::KIND,
+    systemd::KIND,
     tcp::KIND,
     temp::KIND,
     ups::KIND,

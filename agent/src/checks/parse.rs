@@ -1,6 +1,6 @@
 //! The parsers of what targets answer, where fuzzing can reach them. None of them panics, whatever it is given.
 
-use super::{certfile, dns, domain, exec, file, mail, ssh, temp};
+use super::{certfile, dns, domain, exec, file, mail, process, sensor, ssh, systemd, temp};
 
 /// A file with certificates in PEM.
 pub fn certificates(bytes: &[u8]) {
@@ -53,4 +53,20 @@ pub fn ssh_greeting(bytes: &[u8]) {
 /// The answer of an RDAP server.
 pub fn registration(bytes: &[u8]) {
     drop(domain::Registration::read(bytes));
+}
+
+/// The file `stat` of a process.
+pub fn process_stat(bytes: &[u8]) {
+    drop(process::Stat::read(bytes));
+}
+
+/// The file of one sensor.
+pub fn sensor_reading(bytes: &[u8]) {
+    _ = sensor::degrees_of(bytes);
+}
+
+/// What systemd tells of its units, and which it lists.
+pub fn systemd_units(bytes: &[u8]) {
+    drop(systemd::Unit::read_all(bytes));
+    drop(systemd::failed_units(bytes));
 }

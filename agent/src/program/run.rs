@@ -52,7 +52,7 @@ pub(crate) enum RunError {
 
 /// Runs a command for so long, and lets it read `input`, if there is any. Once it has ended, or its time has, whatever it
 /// started in its group is killed too, and also when this is dropped.
-pub(super) async fn run(
+pub(crate) async fn run(
     mut command: Command,
     input: Vec<u8>,
     limit: Duration,
