@@ -3,7 +3,6 @@
 mod answer;
 mod ask;
 mod expect;
-mod json;
 mod place;
 mod request;
 mod status;
@@ -20,6 +19,7 @@ pub(super) use self::place::Place;
 use self::{expect::Expect, request::Ask, version::Versions};
 use super::{
     Answers, Kind, Look, Opt, Options, Plan, Probe,
+    content::JSON_IS,
     net::{self, GRACE, IdentityFiles, Offer, Reach, Steps, Talk, TalkError, Tls, converse},
 };
 
@@ -61,8 +61,8 @@ pub const KIND: Kind = Kind {
         expect::CONTAINS,
         expect::LACKS,
         expect::MATCHES,
-        json::JSON_PATH,
-        json::JSON_IS,
+        expect::JSON_PATH,
+        JSON_IS,
         expect::MAX_MS,
         expect::WARN_MS,
     ],

@@ -3,6 +3,7 @@
 mod aside;
 pub mod cert;
 pub mod certfile;
+mod content;
 pub mod cpu;
 pub mod disk;
 pub mod domain;
