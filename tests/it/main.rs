@@ -15,6 +15,8 @@ mod interop;
 mod link;
 mod mail;
 mod migration;
+mod mqtt;
+mod ping;
 mod push;
 mod readings;
 mod samples;

@@ -12,6 +12,7 @@ pub mod fletchck;
 pub mod look;
 pub mod mosquitto;
 pub mod mqtt;
+pub mod netns;
 pub mod nginx;
 pub mod original;
 pub mod pki;

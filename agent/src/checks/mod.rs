@@ -15,10 +15,12 @@ mod limit;
 pub mod load;
 mod mail;
 pub mod memory;
+pub mod mqtt;
 mod net;
 #[doc(hidden)]
 pub mod parse;
 pub mod path;
+pub mod ping;
 pub mod push;
 mod python;
 mod quantity;
@@ -62,7 +64,9 @@ pub const KINDS: &[Kind] = &[
     imap::KIND,
     load::KIND,
     memory::KIND,
+    mqtt::KIND,
     path::KIND,
+    ping::KIND,
     push::KIND,
     remote::KIND,
     sequence::KIND,

@@ -1,6 +1,6 @@
 //! The parsers of what targets answer, where fuzzing can reach them. None of them panics, whatever it is given.
 
-use super::{certfile, domain, exec, file, mail, ssh, temp};
+use super::{certfile, domain, exec, file, mail, mqtt, ping, ssh, temp};
 
 /// A file with certificates in PEM.
 pub fn certificates(bytes: &[u8]) {
@@ -43,4 +43,18 @@ pub fn ssh_greeting(bytes: &[u8]) {
 /// The answer of an RDAP server.
 pub fn registration(bytes: &[u8]) {
     drop(domain::Registration::read(bytes));
+}
+
+/// What is said instead of, or as, the answer to an echo request.
+pub fn echo_reply(bytes: &[u8]) {
+    ping::parse(bytes);
+}
+
+/// The time in a message of MQTT.
+pub fn message_time(bytes: &[u8]) {
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        _ = mqtt::message_time(&value, chrono_tz::UTC);
+    }
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    _ = mqtt::message_time(&text.into(), chrono_tz::UTC);
 }
