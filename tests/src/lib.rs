@@ -14,6 +14,7 @@ pub mod frame;
 pub mod look;
 pub mod mosquitto;
 pub mod mqtt;
+pub mod netns;
 pub mod nginx;
 pub mod nsd;
 pub mod original;

@@ -3,7 +3,6 @@
 mod answer;
 mod ask;
 mod expect;
-mod json;
 mod place;
 mod request;
 mod secret;
@@ -22,6 +21,7 @@ pub(super) use self::secret::note;
 use self::{expect::Expect, request::Ask, version::Versions};
 use super::{
     Answers, Kind, Look, Opt, Options, Plan, Probe,
+    content::JSON_IS,
     limit::WARN_ALERTS,
     net::{self, GRACE, IdentityFiles, Offer, Reach, Steps, Talk, TalkError, Tls, converse},
 };
@@ -64,8 +64,8 @@ pub const KIND: Kind = Kind {
         expect::CONTAINS,
         expect::LACKS,
         expect::MATCHES,
-        json::JSON_PATH,
-        json::JSON_IS,
+        expect::JSON_PATH,
+        JSON_IS,
         expect::MAX_MS,
         expect::WARN_MS,
         WARN_ALERTS,

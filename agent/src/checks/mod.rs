@@ -3,6 +3,7 @@
 pub(crate) mod aside;
 pub mod cert;
 pub mod certfile;
+mod content;
 pub mod cpu;
 pub mod disk;
 pub mod dns;
@@ -16,10 +17,12 @@ mod limit;
 pub mod load;
 mod mail;
 pub mod memory;
+pub mod mqtt;
 mod net;
 #[doc(hidden)]
 pub mod parse;
 pub mod path;
+pub mod ping;
 pub mod process;
 pub mod push;
 mod python;
@@ -67,7 +70,9 @@ pub const KINDS: &[Kind] = &[
     imap::KIND,
     load::KIND,
     memory::KIND,
+    mqtt::KIND,
     path::KIND,
+    ping::KIND,
     process::KIND,
     push::KIND,
     remote::KIND,

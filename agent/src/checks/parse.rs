@@ -1,6 +1,8 @@
 //! The parsers of what targets answer, where fuzzing can reach them. None of them panics, whatever it is given.
 
-use super::{certfile, dns, domain, exec, file, mail, process, sensor, ssh, systemd, temp};
+use super::{
+    certfile, dns, domain, exec, file, mail, mqtt, ping, process, sensor, ssh, systemd, temp,
+};
 
 /// A file with certificates in PEM.
 pub fn certificates(bytes: &[u8]) {
@@ -69,4 +71,18 @@ pub fn sensor_reading(bytes: &[u8]) {
 pub fn systemd_units(bytes: &[u8]) {
     drop(systemd::Unit::read_all(bytes));
     drop(systemd::failed_units(bytes));
+}
+
+/// What is said instead of, or as, the answer to an echo request.
+pub fn echo_reply(bytes: &[u8]) {
+    ping::parse(bytes);
+}
+
+/// The time in a message of MQTT.
+pub fn message_time(bytes: &[u8]) {
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        _ = mqtt::message_time(&value, chrono_tz::UTC);
+    }
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    _ = mqtt::message_time(&text.into(), chrono_tz::UTC);
 }

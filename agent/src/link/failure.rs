@@ -177,7 +177,7 @@ pub(super) fn tls(error: &io::Error) -> Option<String> {
 }
 
 /// Reason codes of MQTT 5 (section 2.4 of its specification), in words.
-pub(super) fn reason(code: u8) -> String {
+pub(crate) fn reason(code: u8) -> String {
     let text = match code {
         0x81 => "malformed packet",
         0x82 => "protocol error",

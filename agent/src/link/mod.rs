@@ -10,10 +10,10 @@
 mod backoff;
 mod birth;
 mod dial;
-mod failure;
-mod frame;
+pub(crate) mod failure;
+pub(crate) mod frame;
 mod outbox;
-mod packet;
+pub(crate) mod packet;
 mod sending;
 mod session;
 mod settings;

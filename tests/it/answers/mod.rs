@@ -54,6 +54,10 @@ const DNS: Manner = Manner {
 const IMAP: Manner =
     Manner { listens: false, opening: b"* OK ready\r\n", more: b"* 1 FETCH (FLAGS ())\r\n" };
 
+/// The broker lets in whoever asks, in version 5, and sends messages that nobody asked for.
+const MQTT: Manner =
+    Manner { listens: true, opening: b"\x20\x03\0\0\0", more: b"\x30\x0a\0\x03x/y\0more" };
+
 /// Every type that connects over TCP. A test sees that none is forgotten.
 const CASES: &[Case] = &[
     Case {
@@ -93,6 +97,20 @@ const CASES: &[Case] = &[
         content: false,
     },
     Case { kind: "imap", options: || json!({}), tls: Tls::Whole, manner: IMAP, content: false },
+    Case {
+        kind: "mqtt",
+        options: || json!({"topic": "a/b", "age": 60}),
+        tls: Tls::None,
+        manner: MQTT,
+        content: false,
+    },
+    Case {
+        kind: "mqtt",
+        options: || json!({"topic": "a/b", "age": 60, "tls": true}),
+        tls: Tls::Whole,
+        manner: MQTT,
+        content: false,
+    },
     Case {
         kind: "smtp",
         options: || json!({"tls": false}),
@@ -144,7 +162,7 @@ const CASES: &[Case] = &[
 ];
 
 /// Types that ask over the network otherwise than by a TCP connection of their own to one host.
-const OTHERWISE: &[&str] = &[];
+const OTHERWISE: &[&str] = &["ping"];
 
 impl Case {
     /// The options for a server, with a time limit in seconds.

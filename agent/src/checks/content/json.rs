@@ -1,4 +1,4 @@
-//! What is expected of a value in a JSON answer.
+//! What is expected of a value in a JSON text.
 
 use std::{cmp::Ordering, fmt};
 
@@ -7,23 +7,25 @@ use serde_json_path::JsonPath;
 
 use crate::checks::{Opt, Options};
 
-/// The option `jsonPath`.
-pub(super) const JSON_PATH: Opt =
-    Opt::text("jsonPath", "none", "JSONPath (RFC 9535) of a value that must be in the answer");
-
 /// The option `jsonIs`.
-pub(super) const JSON_IS: Opt = Opt::text(
+pub(in crate::checks) const JSON_IS: Opt = Opt::text(
     "jsonIs",
     "anything",
     "what each such value must be: `ok`, `true`, `== 1`, `!= 0`, `< 100`, `>= 2.5`",
 );
 
-/// What is expected of values in an answer.
+/// What is expected of values in a text.
 #[derive(Debug)]
 pub(super) struct Expected {
+    path: Path,
+    is: Option<Is>,
+}
+
+/// A path to values, and as it was written.
+#[derive(Debug)]
+pub(in crate::checks) struct Path {
     path: JsonPath,
     text: String,
-    is: Option<Is>,
 }
 
 /// A comparison.
@@ -64,27 +66,20 @@ impl Expected {
             }
             return None;
         };
-        match JsonPath::parse(text) {
-            Ok(path) => Some(Self { path, text: text.into(), is }),
-            Err(error) => {
-                let wrong = format!("it is no JSONPath: {error}");
-                options.fault("jsonPath", wrong, "one as in `$.queue.length`");
-                None
-            }
-        }
+        Some(Self { path: Path::parse(options, "jsonPath", text)?, is })
     }
 
-    /// Looks for it.
+    /// Looks for it in a text that sentences call `name`.
     ///
     /// # Errors
     /// What is there instead, as a clause: `$.state is "down", expected "up"`.
-    pub(super) fn judge(&self, body: &[u8]) -> Result<Found, String> {
-        let path = &self.text;
-        let document: Value = serde_json::from_slice(body)
-            .map_err(|error| format!("its body is no JSON ({error}), expected one with {path}"))?;
-        let found = self.path.query(&document).all();
+    pub(super) fn judge(&self, text: &[u8], name: &str) -> Result<Found, String> {
+        let path = &self.path;
+        let document: Value = serde_json::from_slice(text)
+            .map_err(|error| format!("{name} is no JSON ({error}), expected one with {path}"))?;
+        let found = path.all(&document);
         let [first, others @ ..] = &found[..] else {
-            return Err(format!("nothing in its body is at {path}"));
+            return Err(format!("nothing in {name} is at {path}"));
         };
         if let Some(is) = &self.is
             && let Some(wrong) = found.iter().find(|value| !is.holds(value))
@@ -99,6 +94,36 @@ impl Expected {
             },
             number: number.map(|number| number.to_string()),
         })
+    }
+}
+
+impl Path {
+    /// Reads an option that is a path, if it is given.
+    pub(in crate::checks) fn read(options: &mut Options<'_>, name: &'static str) -> Option<Self> {
+        let text = options.text(name).filter(|text| !text.is_empty())?;
+        Self::parse(options, name, text)
+    }
+
+    /// All values that are there.
+    pub(in crate::checks) fn all<'d>(&self, document: &'d Value) -> Vec<&'d Value> {
+        self.path.query(document).all()
+    }
+
+    fn parse(options: &mut Options<'_>, name: &'static str, text: &str) -> Option<Self> {
+        match JsonPath::parse(text) {
+            Ok(path) => Some(Self { path, text: text.into() }),
+            Err(error) => {
+                let wrong = format!("it is no JSONPath: {error}");
+                options.fault(name, wrong, "one as in `$.queue.length`");
+                None
+            }
+        }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 
@@ -184,8 +209,9 @@ mod tests {
     use super::*;
 
     fn judge(path: &str, is: Option<&str>, body: &[u8]) -> Result<Found, String> {
-        let path_ = JsonPath::parse(path).expect("a path");
-        Expected { path: path_, text: path.into(), is: is.map(Is::parse) }.judge(body)
+        let text = path.into();
+        let path = Path { path: JsonPath::parse(path).expect("a path"), text };
+        Expected { path, is: is.map(Is::parse) }.judge(body, "its body")
     }
 
     #[test]
