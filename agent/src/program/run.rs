@@ -14,7 +14,7 @@ use tokio::{
 use crate::checks::aside::{Aside, AsideError};
 
 /// Most bytes that are kept of what it says. The rest is read and thrown away, so that it can go on.
-const KEPT: usize = 64 * 1024;
+pub(crate) const KEPT: usize = 64 * 1024;
 
 /// How long its end is waited for once it is killed, and what it said once it has ended. A process that has left the
 /// group may hold the pipes for ever.
