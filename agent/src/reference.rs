@@ -41,7 +41,8 @@ fn actions_page() -> String {
     let mut page = ACTIONS.to_owned();
     for kind in actions::KINDS {
         section(&mut page, kind.name, kind.summary, kind.options);
-        let how = if kind.gathers { "together, after 5 seconds" } else { "each check alone, at once" };
+        let how =
+            if kind.gathers { "together, after 5 seconds" } else { "each check alone, at once" };
         write!(page, "\nWhat comes close together is told {how}.\n").expect("written");
     }
     page

@@ -237,12 +237,7 @@ impl Action for Email {
 
 impl Email {
     /// By the arguments that every such program has, and the original gives it.
-    async fn sendmail(
-        &self,
-        program: &str,
-        mail: &Message,
-        to: &str,
-    ) -> Result<String, TellError> {
+    async fn sendmail(&self, program: &str, mail: &Message, to: &str) -> Result<String, TellError> {
         let to: Mailbox = to.parse().map_err(|_| TellError::permanent("it is no address"))?;
         let (from, to) = (self.sender.email.to_string(), to.email.to_string());
         let arguments = ["-oi", "-r", &from, "--", &to];

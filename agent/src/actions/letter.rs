@@ -155,7 +155,8 @@ mod tests {
             assert!(letters[..place].iter().all(|before| before.id != letter.id), "{place}");
         }
         // What a store has kept says the same.
-        let kept: Notice = serde_json::from_str(&serde_json::to_string(&failed).expect("JSON")).expect("a notice");
+        let kept: Notice =
+            serde_json::from_str(&serde_json::to_string(&failed).expect("JSON")).expect("a notice");
         assert_eq!(of("mail/ann", &[kept]), letters[0]);
         assert_eq!(letters[0].id, "b0391a5cc19c8594a3d079c439d2bb2f");
     }
@@ -196,7 +197,8 @@ mod tests {
 
     #[test]
     fn a_link_leads_to_what_the_letter_is_about() {
-        let of = |notices: Vec<Notice>| Letter::of(notices, "x", Some("https://hub/")).expect("one");
+        let of =
+            |notices: Vec<Notice>| Letter::of(notices, "x", Some("https://hub/")).expect("one");
         let one = of(vec![notice("nas/größe", News::Failed)]);
         assert_eq!(one.page().as_deref(), Some("https://hub/check/nas%2Fgr%C3%B6%C3%9Fe"));
         let two = of(vec![notice("a", News::Failed), notice("b", News::Failed)]);

@@ -44,7 +44,8 @@ impl Form for Slack {
     fn request(&self, letter: &Letter, said: Said) -> Request {
         let title = cut(&said.title, TITLE, chars);
         let title = format!("{} {title}", letter.tone().sign());
-        let section = |text: String| json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } });
+        let section =
+            |text: String| json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } });
         let text = fitting(&said.text);
         let mut blocks = vec![section(format!("*{}*", escaped(&title)))];
         // An empty section is refused.
@@ -52,7 +53,7 @@ impl Form for Slack {
             blocks.push(section(text));
         }
         Request::json(&self.url, &json!({ "text": escaped(&title), "blocks": blocks }))
-            .hide(&self.url)
+            .hide_address()
     }
 }
 

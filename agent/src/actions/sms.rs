@@ -25,7 +25,7 @@ pub const KIND: ActionKind = ActionKind {
         web::TIMEOUT,
         web::CA_FILE,
         Opt::text("site", "none", "name that messages begin with"),
-        Opt::text("icon", "🐕", "sign behind the name of the site"),
+        Opt::text("icon", "🐶", "sign behind the name of the site"),
     ],
     gathers: true,
     build,
@@ -77,7 +77,7 @@ fn build(options: &mut Options<'_>) -> Option<Arc<dyn Action>> {
         sender: sender.unwrap_or_else(|| "dedicated".into()),
         recipients: recipients?.join(",").replace('+', ""),
         site,
-        icon: icon.unwrap_or_else(|| "🐕".into()),
+        icon: icon.unwrap_or_else(|| "🐶".into()),
     }))
 }
 
@@ -153,9 +153,11 @@ mod tests {
 
     fn text(letter: &Letter) -> String {
         let sms = Sms {
-            service: Options::read(json!({}).as_object().expect("options"), KIND.options, |options| {
-                Some(Service::of(options))
-            })
+            service: Options::read(
+                json!({}).as_object().expect("options"),
+                KIND.options,
+                |options| Some(Service::of(options)),
+            )
             .0
             .expect("a way"),
             url: URL.into(),

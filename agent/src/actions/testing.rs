@@ -8,7 +8,11 @@ use super::{Letter, Notice, TellError, To, kind};
 use crate::store::Store;
 
 /// Sends a letter by an action with these options.
-pub(super) async fn tell(name: &str, options: &Value, letter: &Letter) -> Result<String, TellError> {
+pub(super) async fn tell(
+    name: &str,
+    options: &Value,
+    letter: &Letter,
+) -> Result<String, TellError> {
     let options = options.as_object().expect("options are an object");
     let (action, faults) = kind(name).expect("a type of action").action(options);
     let action = action.unwrap_or_else(|| panic!("{name}: {faults:?}"));

@@ -64,16 +64,19 @@ async fn a_short_message_is_the_originals() -> Result<()> {
         "url": format!("{}/smsp-in", sink.url()), "apikey": "key-1", "site": "Home",
         "recipients": ["+61400000001", "+61400000002"],
     });
-    let bare = json!({ "url": format!("{}/smsp-in", sink.url()), "recipients": ["1"], "icon": "*" });
+    let bare =
+        json!({ "url": format!("{}/smsp-in", sink.url()), "recipients": ["1"], "icon": "*" });
     for options in [&options, &bare] {
         for notice in notices()? {
             let telling = json!(["sms", options, check(&notice)]);
-            tokio::task::spawn_blocking(move || tell::originals(&[telling], "/".as_ref())).await??;
+            tokio::task::spawn_blocking(move || tell::originals(&[telling], "/".as_ref()))
+                .await??;
             let answer = tell::ours("sms", options, &alone(notice)?).await?;
             ensure!(answer == Ok("200 OK: ok".into()), "{answer:?}");
             let [theirs, ours] = &sink.asked()[..] else { anyhow::bail!("two requests") };
             let seen = |asked: &Asked| {
-                let fields = ["content-type", "authorization"].map(|name| asked.header(name).to_owned());
+                let fields =
+                    ["content-type", "authorization"].map(|name| asked.header(name).to_owned());
                 (asked.method.clone(), asked.path.clone(), fields, asked.form())
             };
             ensure!(seen(theirs) == seen(ours), "{:#?}\n{:#?}", seen(theirs), seen(ours));

@@ -47,7 +47,9 @@ async fn alertmanager_is_told_of_beginning_change_and_end() -> Result<()> {
                 let body = asked.json()?;
                 let labels = &body["alerts"][0]["labels"];
                 ensure!(labels["check"] == "attic/web" && labels["agent"] == "attic", "{body}");
-                ensure!(body["alerts"][0]["generatorURL"] == "https://hub.example/check/attic%2Fweb");
+                ensure!(
+                    body["alerts"][0]["generatorURL"] == "https://hub.example/check/attic%2Fweb"
+                );
                 step.extend(told(&body)?);
             }
         }

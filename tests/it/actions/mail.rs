@@ -121,7 +121,10 @@ async fn what_a_server_says_decides_whether_it_is_tried_again() -> Result<()> {
     ensure!(sent.is_ok(), "{sent:?}");
     let submission = json!({ "port": exim.submission, "cafile": pki.ca });
     let stranger = send("ann@test.example", &submission).await?.err().context("no login")?;
-    ensure!(stranger.permanent && stranger.text.contains("authentication required"), "{stranger:?}");
+    ensure!(
+        stranger.permanent && stranger.text.contains("authentication required"),
+        "{stranger:?}"
+    );
     let mut wrong = submission.clone();
     wrong["username"] = Exim::USER.into();
     wrong["password"] = "close barley".into();

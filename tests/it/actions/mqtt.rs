@@ -33,9 +33,8 @@ async fn an_agent_tells_by_its_broker() -> Result<()> {
     let hears = Mqtt::connect(broker.port).await?;
     hears.subscribe("home/#").await?;
     let mut agent = Fletchck::start(Program::Agent, &site).await?;
-    let on = async |topic: &str| {
-        hears.wait_for(PATIENCE, topic, |message| message.topic == topic).await
-    };
+    let on =
+        async |topic: &str| hears.wait_for(PATIENCE, topic, |message| message.topic == topic).await;
     let told = on("home/alerts").await?.json();
     ensure!(told["entries"][0]["check"] == "own" && told["v"] == 1, "{told}");
     ensure!(told["entries"][0]["text"] == "ill" && told["severity"] == "critical", "{told}");
@@ -63,16 +62,25 @@ async fn secrets_of_actions_lie_in_files_and_are_printed_nowhere() -> Result<()>
             } },
         }),
     )?;
-    for (name, secret) in [("url", format!("{}/sesame-1", sink.url())), ("secret", "sesame-2".into()), ("token", "sesame-3".into())] {
+    for (name, secret) in [
+        ("url", format!("{}/sesame-1", sink.url())),
+        ("secret", "sesame-2".into()),
+        ("token", "sesame-3".into()),
+    ] {
         fs::write(site.dir().join(name), secret)?;
     }
     let output = site.run(&["check-config"]).await?;
-    let said = format!("{}{}", String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+    let said =
+        format!("{}{}", String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
     ensure!(output.status.success() && !said.contains("sesame"), "{said}");
     fs::write(site.dir().join("url"), "gopher://sesame-1")?;
     let output = site.run(&["check-config"]).await?;
-    let said = format!("{}{}", String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
-    ensure!(said.contains("it is no address of a web service") && !said.contains("sesame"), "{said}");
+    let said =
+        format!("{}{}", String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+    ensure!(
+        said.contains("it is no address of a web service") && !said.contains("sesame"),
+        "{said}"
+    );
     fs::write(site.dir().join("url"), format!("{}/sesame-1", sink.url()))?;
     site.restart().await?;
     let mut asked = Vec::new();
@@ -81,7 +89,10 @@ async fn secrets_of_actions_lie_in_files_and_are_printed_nowhere() -> Result<()>
     }
     let of = |path: &str| asked.iter().find(|asked| asked.path == path).context("a request");
     ensure!(of("/sesame-1")?.header("x-fletchck-signature").starts_with("sha256="), "{asked:?}");
-    ensure!(asked.iter().filter(|asked| asked.header("authorization") == "Bearer sesame-3").count() == 2);
+    ensure!(
+        asked.iter().filter(|asked| asked.header("authorization") == "Bearer sesame-3").count()
+            == 2
+    );
     let log = site.process()?.log();
     ensure!(!log.contains("sesame"), "{log}");
     site.stop().await

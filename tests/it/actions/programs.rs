@@ -23,7 +23,9 @@ async fn apprise_tells_by_addresses_that_nobody_sees() -> Result<()> {
     let sink = Sink::start().await?;
     let url = format!("json://ann:secret-1@127.0.0.1:{}/hook", sink.port);
     let options = json!({ "program": apprise()?, "url": url });
-    for (news, kind) in [(News::Failed, "failure"), (News::Recovered, "success"), (News::Test, "info")] {
+    for (news, kind) in
+        [(News::Failed, "failure"), (News::Recovered, "success"), (News::Test, "info")]
+    {
         let answer = tell::ours("apprise", &options, &letter([notice("web", news)?])?).await?;
         let said = answer.map_err(|error| anyhow::anyhow!("{error:?}"))?;
         ensure!(!said.contains("secret-1"), "{said}");

@@ -95,7 +95,8 @@ async fn whoever_is_slow_or_speaks_nonsense_is_tried_again() -> Result<()> {
     let options = json!({ "url": sink.url(), "timeout": 0.5 });
     let error = tell::ours("webhook", &options, &letter).await?.err().context("late")?;
     ensure!(error.text == "no answer within 0.5 s" && !error.permanent, "{error:?}");
-    let gone: Value = json!({ "url": format!("http://127.0.0.1:{}", fletchck_tests::port::free()) });
+    let gone: Value =
+        json!({ "url": format!("http://127.0.0.1:{}", fletchck_tests::port::free()) });
     let error = tell::ours("webhook", &gone, &letter).await?.err().context("nobody")?;
     ensure!(!error.permanent && error.text.contains("refused"), "{error:?}");
     Ok(())

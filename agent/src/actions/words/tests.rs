@@ -154,7 +154,10 @@ fn a_digest_of_a_thousand_is_short() {
     let all = (0..1000).map(|number| notice(&format!("check {number}"), News::Failed));
     let said = all_of(&letter(all));
     assert_eq!(said.lines().count(), SHOWN + 5);
-    assert!(said.starts_with("[home] FAIL: 1000 checks fail\n---\nFAIL check 0: no answer"), "{said}");
+    assert!(
+        said.starts_with("[home] FAIL: 1000 checks fail\n---\nFAIL check 0: no answer"),
+        "{said}"
+    );
     assert!(said.ends_with("\nand 970 more\n\nhttps://hub.example\n"), "{said}");
 }
 
@@ -226,7 +229,10 @@ fn wrong_templates_are_faults_with_their_place() {
     let (none, faults) = own(&json!({"text": "fine\n{% if %}"}));
     assert_eq!(none, None);
     assert_eq!(faults.len(), 1);
-    assert!(faults[0].starts_with("text: syntax error") && faults[0].contains("text.txt:2"), "{faults:?}");
+    assert!(
+        faults[0].starts_with("text: syntax error") && faults[0].contains("text.txt:2"),
+        "{faults:?}"
+    );
     let (_, faults) = own(&json!({"title": "{{ nothing | no_such_filter }}"}));
     assert!(faults[0].contains("no_such_filter"), "{faults:?}");
     let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}x{% endfor %}{% endfor %}{% endfor %}";
@@ -251,9 +257,14 @@ fn a_template_that_fails_for_one_letter_tells_it_all_the_same() {
 
 #[test]
 fn spans_are_said_as_people_say_them() {
-    for (seconds, said) in
-        [(-5, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (9059, "2 h 30 min"), (200_000, "2 days")]
-    {
+    for (seconds, said) in [
+        (-5, "0 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (7200, "2 h"),
+        (9059, "2 h 30 min"),
+        (200_000, "2 days"),
+    ] {
         assert_eq!(span(TimeDelta::seconds(seconds)), said);
     }
 }
