@@ -65,7 +65,7 @@ impl Form for Discord {
         }
         // Nobody is called by what a target may have said.
         let body = json!({ "embeds": [embed], "allowed_mentions": { "parse": [] } });
-        Request::json(&self.url, &body).hide(&self.url)
+        Request::json(&self.url, &body).hide_address()
     }
 }
 

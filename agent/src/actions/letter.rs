@@ -143,7 +143,7 @@ mod tests {
         let letters = [
             of("mail/ann", std::slice::from_ref(&failed)),
             of("mail/bob", std::slice::from_ref(&failed)),
-            of("mail/ann", &[recovered.clone()]),
+            of("mail/ann", std::slice::from_ref(&recovered)),
             of("mail/ann", std::slice::from_ref(&other)),
             of("mail/ann", &[later]),
             of("mail/ann", &[elsewhere]),

@@ -53,7 +53,7 @@ impl Form for Slack {
             blocks.push(section(text));
         }
         Request::json(&self.url, &json!({ "text": escaped(&title), "blocks": blocks }))
-            .hide(&self.url)
+            .hide_address()
     }
 }
 

@@ -25,7 +25,7 @@ pub const KIND: ActionKind = ActionKind {
         web::TIMEOUT,
         web::CA_FILE,
         Opt::text("site", "none", "name that messages begin with"),
-        Opt::text("icon", "🐕", "sign behind the name of the site"),
+        Opt::text("icon", "🐶", "sign behind the name of the site"),
     ],
     gathers: true,
     build,
@@ -77,7 +77,7 @@ fn build(options: &mut Options<'_>) -> Option<Arc<dyn Action>> {
         sender: sender.unwrap_or_else(|| "dedicated".into()),
         recipients: recipients?.join(",").replace('+', ""),
         site,
-        icon: icon.unwrap_or_else(|| "🐕".into()),
+        icon: icon.unwrap_or_else(|| "🐶".into()),
     }))
 }
 

@@ -79,7 +79,7 @@ impl Form for Teams {
             "content": card,
         });
         let body = json!({ "type": "message", "attachments": [card] });
-        Request::json(&self.url, &body).hide(&self.url)
+        Request::json(&self.url, &body).hide_address()
     }
 }
 

@@ -83,6 +83,8 @@ impl Form for Telegram {
         let title = format!("{} {title}", letter.tone().sign());
         let used: usize = title.chars().map(char::len_utf16).sum();
         let text = cut(&said.text, MESSAGE - 1 - used, char::len_utf16);
+        // What stands before the colon is the number of the bot, and no secret.
+        let secret = self.token.split(':').next_back().unwrap_or_default();
         let mut body = json!({
             "chat_id": self.chat,
             "text": format!("<b>{}</b>\n{}", words::escaped(&title), words::escaped(&text)),
@@ -92,6 +94,6 @@ impl Form for Telegram {
         if let Some(thread) = self.thread {
             body["message_thread_id"] = thread.into();
         }
-        Request::json(&self.url, &body).hide(&self.token)
+        Request::json(&self.url, &body).hide(&self.token).hide(secret)
     }
 }

@@ -109,6 +109,20 @@ impl Request {
         self
     }
 
+    /// With an address that is a secret itself, which any part of its path may be.
+    #[must_use]
+    pub(super) fn hide_address(mut self) -> Self {
+        if let Ok(url) = url::Url::parse(&self.url) {
+            let path = url.path().split('/').map(str::to_owned);
+            let query = url.query_pairs().map(|(_, value)| value.into_owned());
+            self.hidden.extend(path.chain(query));
+        }
+        self.hidden.push(self.url.clone());
+        // A part of a longer one must not be hidden first, and the rest of it told.
+        self.hidden.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        self
+    }
+
     /// What the service said, in one line without secrets.
     fn told(&self, body: &[u8]) -> String {
         let values = self.headers.values().filter(|value| value.is_sensitive());

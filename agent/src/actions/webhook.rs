@@ -97,6 +97,6 @@ impl Action for Webhook {
             }
         }
         let request = Request::new(self.method.clone(), &self.url, headers, body);
-        self.service.send(request.hide(&self.url)).await
+        self.service.send(request.hide_address()).await
     }
 }

@@ -69,7 +69,7 @@ asks!(webhook, "webhook", { "url": "/hook", "headers": { "Authorization": "Beare
 /// Options of each preset, for a server at this address.
 fn presets(url: &str) -> [(&'static str, Value); 10] {
     [
-        ("alertmanager", json!({ "url": url })),
+        ("alertmanager", json!({ "url": url, "token": "secret-1" })),
         ("discord", json!({ "url": format!("{url}/secret-1") })),
         ("gotify", json!({ "url": url, "token": "secret-1" })),
         ("matrix", json!({ "url": url, "room": "!r:x", "token": "secret-1" })),
@@ -177,8 +177,11 @@ fn each_preset_lacks_what_it_cannot_do_without() -> Result<()> {
             let mut less = options.clone();
             less.remove(key);
             let (action, faults) = kind.action(&less);
-            let optional = matches!((name, key.as_str()), ("ntfy", "token" | "url"))
-                || matches!((name, key.as_str()), ("pagerduty" | "pushover" | "telegram", "url"));
+            let optional =
+                matches!(
+                    (name, key.as_str()),
+                    ("ntfy", "token" | "url") | ("alertmanager", "token")
+                ) || matches!((name, key.as_str()), ("pagerduty" | "pushover" | "telegram", "url"));
             ensure!(action.is_some() == optional, "{name} without {key}");
             ensure!(
                 optional || faults.iter().any(|fault| fault.option == *key),

@@ -175,7 +175,7 @@ fn remind(table: &mut Table<'_>) -> Option<Option<Remind>> {
     const RIGHT: &str =
         "seconds, `{\"every\": 3600, \"backoff\": 2, \"most\": 5}`, or false for none";
     let value = table.get("remind")?;
-    if value == &false || value == &0 {
+    if *value == false || *value == 0 {
         return Some(None);
     }
     if let Some(map) = value.as_object() {
