@@ -86,18 +86,29 @@ async fn a_short_message_is_the_originals() -> Result<()> {
     Ok(())
 }
 
-/// A sendmail program that keeps its arguments and what it reads, and what it has kept.
-fn keeper(dir: &TempDir) -> Result<(PathBuf, impl Fn() -> Result<(String, String)>)> {
-    let path = dir.path().join("sendmail");
-    let kept = [dir.path().join("arguments"), dir.path().join("mail")];
-    let [arguments, mail] = kept.each_ref().map(|path| path.display().to_string());
-    fs::write(&path, format!("#!/bin/sh\necho \"$@\" > {arguments}\ncat > {mail}\n"))?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
-    let read = move || {
-        let [arguments, mail] = kept.each_ref().map(fs::read_to_string);
-        Ok((arguments?, mail?))
-    };
-    Ok((path, read))
+/// A sendmail program that keeps its arguments and what it reads.
+struct Keeper {
+    dir: TempDir,
+}
+
+impl Keeper {
+    fn new() -> Result<Self> {
+        let keeper = Self { dir: TempDir::new()? };
+        let script = "#!/bin/sh\ncd \"${0%/*}\" && echo \"$@\" > arguments && cat > mail\n";
+        fs::write(keeper.program(), script)?;
+        fs::set_permissions(keeper.program(), fs::Permissions::from_mode(0o755))?;
+        Ok(keeper)
+    }
+
+    fn program(&self) -> PathBuf {
+        self.dir.path().join("sendmail")
+    }
+
+    /// The arguments and the mail that it was given last.
+    fn kept(&self) -> Result<(String, String)> {
+        let kept = |name| fs::read_to_string(self.dir.path().join(name));
+        Ok((kept("arguments")?, kept("mail")?))
+    }
 }
 
 fn field(mail: &str, name: &str) -> String {
@@ -107,20 +118,19 @@ fn field(mail: &str, name: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_has_the_originals_subject_and_goes_the_same_way() -> Result<()> {
-    let dir = TempDir::new()?;
-    let (program, kept) = keeper(&dir)?;
+    let keeper = Keeper::new()?;
     let options = json!({
         "recipients": ["ann@example.org"], "sender": "watch@example.org",
-        "fallback": program, "site": "Home",
+        "fallback": keeper.program(), "site": "Home",
     });
     for notice in notices()? {
         let telling = json!(["email", options, check(&notice)]);
         tokio::task::spawn_blocking(move || tell::originals(&[telling], "/".as_ref())).await??;
-        let (their_arguments, theirs) = kept()?;
+        let (their_arguments, theirs) = keeper.kept()?;
         let letter = alone(notice)?;
         let answer = tell::ours("email", &options, &letter).await?;
         ensure!(answer == Ok("`sendmail` ended with 0".into()), "{answer:?}");
-        let (our_arguments, ours) = kept()?;
+        let (our_arguments, ours) = keeper.kept()?;
         ensure!(their_arguments == our_arguments, "{their_arguments} {our_arguments}");
         for name in ["Subject", "From"] {
             ensure!(field(&theirs, name) == field(&ours, name), "{theirs}\n{ours}");
