@@ -78,7 +78,11 @@ impl Manager {
         let process = Process::start("systemd", command, &manager)?;
         let mut manager = Self { runtime, process, cgroup, dir };
         let socket = manager.runtime.join("systemd/private");
-        manager.process.wait_until("it to listen", async |_| socket.exists().then_some(())).await?;
+        let listens = async |_: &Process| socket.exists().then_some(());
+        if let Err(reason) = manager.process.wait_until("it to listen", listens).await {
+            eprintln!("SKIPPED: systemd does not come up here: {reason:#}");
+            return Ok(None);
+        }
         Ok(Some(manager))
     }
 

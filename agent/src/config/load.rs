@@ -115,12 +115,15 @@ pub fn load_with(
     Ok(Gathered::read(path, variables, kinds)?.load(kinds))
 }
 
+/// A configuration, with all that was said of it as one document, and where secrets that are not in it come from.
+pub type Whole = (Loaded, Map<String, Value>, Vec<String>);
+
 /// As [`load`], with all that the file, the fragments and the variables say together, as one document. Secrets of variables
 /// and of files of their own are not in it; the paths of those that come from variables stand beside it.
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_whole(path: &Path) -> Result<(Loaded, Map<String, Value>, Vec<String>), LoadError> {
+pub fn load_whole(path: &Path) -> Result<Whole, LoadError> {
     let gathered = Gathered::read(path, variables(), &Built)?;
     let (whole, secrets) = gathered.whole()?;
     Ok((gathered.load(&Built), whole, secrets))

@@ -25,7 +25,7 @@ pub use edit::{create, edit};
 pub use environment::PREFIX;
 pub use format::{Format, LoadError};
 pub use kinds::{Built, BuiltAgent};
-pub use load::{Loaded, host_zone, load, load_aside, load_for, load_whole, load_with};
+pub use load::{Loaded, Whole, host_zone, load, load_aside, load_for, load_whole, load_with};
 pub use watch::{Cause, Watch, WatchError};
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ impl Core {
             }
             Request::Acknowledge(name, ack) => self.acknowledge(&name, ack),
             Request::TakeBack(name) => self.take_back(&name),
-            Request::Silence(silence) => self.silence(silence),
+            Request::Silence(silence) => self.silence(*silence),
             Request::EndSilence(id) => self.end_silence(id),
             Request::Labels(agent, labels) => {
                 self.labels.insert(agent, labels);

@@ -74,7 +74,7 @@ pub enum Request {
     /// Take that back.
     TakeBack(CheckName),
     /// Tell nobody of some checks for a while.
-    Silence(Silence),
+    Silence(Box<Silence>),
     /// End that before its time.
     EndSilence(SilenceId),
     /// These are the labels of an agent.

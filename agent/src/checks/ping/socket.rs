@@ -234,6 +234,10 @@ impl Socket {
                 }
                 _ => continue,
             };
+            // A router knows a shorter way; what was sent is delivered all the same.
+            if matches!((error.ee_origin, error.ee_type), (ORIGIN_ICMP, 5) | (ORIGIN_ICMP6, 137)) {
+                return self.trouble(buffer);
+            }
             let wrong = match error.ee_origin {
                 ORIGIN_ICMP => Wrong::of(Icmp::Four, error.ee_type, error.ee_code),
                 ORIGIN_ICMP6 => Wrong::of(Icmp::Six, error.ee_type, error.ee_code),

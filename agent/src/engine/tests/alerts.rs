@@ -11,15 +11,15 @@ fn ack() -> Ack {
     Ack { by: "ann".into(), at, comment: "on my way".into(), sticky: false, until: None }
 }
 
-fn silence(running: &Running, check: &str, minutes: i64) -> Silence {
+fn silence(running: &Running, check: &str, minutes: i64) -> Box<Silence> {
     let start = running.wall.now();
-    Silence {
+    Box::new(Silence {
         kind: SilenceKind::Silence,
         pattern: Pattern { check: Some(check.into()), ..Pattern::default() },
         when: When::Once(Span { start, end: start + TimeDelta::minutes(minutes) }),
         by: "ann".into(),
         reason: "painting".into(),
-    }
+    })
 }
 
 /// Three checks, each on the one before: `c` on `b` on `a`.

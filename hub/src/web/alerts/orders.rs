@@ -151,7 +151,7 @@ pub(in crate::web) async fn silence(
     match silence {
         Ok(silence) => {
             let said = "nobody is told of these checks in that time";
-            ask(&state, &user, Request::Silence(silence), said, HERE).await
+            ask(&state, &user, Request::Silence(Box::new(silence)), said, HERE).await
         }
         Err(refused) => *refused,
     }
