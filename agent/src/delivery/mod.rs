@@ -138,7 +138,7 @@ impl Delivery {
         unstored.added.notify_one();
     }
 
-    /// Waits until no worker is in the act of telling, for [`FAREWELL`] at most. The token must be cancelled.
+    /// Waits until no worker is in the act of telling, for two seconds at most. The token must be cancelled.
     pub async fn finish(&mut self) {
         let all = async { while self.tasks.join_next().await.is_some() {} };
         // Whoever has not ended by then is cut off; what it was telling is told again at the next start.

@@ -60,7 +60,13 @@ impl Core {
         match order(newest, heard.message.report.last_check, heard.retained) {
             Order::Newer => {}
             Order::Same if stale => {}
-            Order::Same | Order::Older => return,
+            Order::Same | Order::Older => {
+                // It says nothing new, and all the same that its agent lives: its clock may have been set back.
+                if !heard.retained {
+                    entry.silent_since = heard.at;
+                }
+                return;
+            }
             Order::ClockSetBack => {
                 info!(check.name = %name, "its agent's clock was set back, its messages are taken all the same");
             }

@@ -11,7 +11,7 @@ const HIGH: f64 = 30.0;
 /// A check is steady again once this share or less of its last runs changed its condition, in percent.
 const LOW: f64 = 25.0;
 
-/// How a check went back and forth in its last [`WINDOW`] runs. Later changes weigh more than earlier ones, from 1.2 for
+/// How a check went back and forth in its last 20 runs. Later changes weigh more than earlier ones, from 1.2 for
 /// the last run to 0.8 for the first, as in the field's reference for it, Icinga.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
