@@ -4,6 +4,7 @@ mod answers;
 mod broker;
 mod cert;
 mod certificates;
+mod corpus;
 mod crash;
 mod domain;
 mod elsewhere;

@@ -9,6 +9,7 @@ pub mod exim;
 pub mod fault;
 pub mod fields;
 pub mod fletchck;
+pub mod fuzz;
 pub mod look;
 pub mod mosquitto;
 pub mod mqtt;

@@ -2,6 +2,7 @@
 
 mod judge;
 mod number;
+pub(super) mod parse;
 mod run;
 mod said;
 
@@ -17,7 +18,7 @@ use super::{
     net::{GRACE, Steps},
 };
 use run::run;
-pub(super) use said::Said;
+use said::Said;
 
 /// The entry of `exec` in the table.
 pub const KIND: Kind = Kind {

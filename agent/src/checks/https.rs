@@ -4,6 +4,7 @@ mod answer;
 mod ask;
 mod expect;
 mod json;
+pub(super) mod parse;
 mod place;
 mod request;
 mod status;
@@ -92,20 +93,25 @@ struct Https {
 }
 
 fn build(options: &mut Options<'_>) -> Option<Plan> {
-    let (place, mut demands) = Place::read(options);
-    let versions = Versions::read(options);
-    let identity = IdentityFiles::read(options);
-    let expect = Expect::read(options);
-    let redirects = options.number("redirects", 0.0..=REDIRECTS, "redirects").unwrap_or(0.0);
-    let ask = Ask::read(options, expect.wants_body());
-    let mut place = place?;
-    if identity.is_some() || !versions.protocols().is_empty() {
-        demands = demands.offering(Offer::new(versions.protocols(), identity));
-        place.tls = place.tls.is_some().then(|| demands.clone());
+    Some(Plan::Probe(Arc::new(Https::read(options)?)))
+}
+
+impl Https {
+    fn read(options: &mut Options<'_>) -> Option<Self> {
+        let (place, mut demands) = Place::read(options);
+        let versions = Versions::read(options);
+        let identity = IdentityFiles::read(options);
+        let expect = Expect::read(options);
+        let redirects = options.number("redirects", 0.0..=REDIRECTS, "redirects").unwrap_or(0.0);
+        let ask = Ask::read(options, expect.wants_body());
+        let mut place = place?;
+        if identity.is_some() || !versions.protocols().is_empty() {
+            demands = demands.offering(Offer::new(versions.protocols(), identity));
+            place.tls = place.tls.is_some().then(|| demands.clone());
+        }
+        let redirects = redirects as usize;
+        Some(Self { place, ask: ask?, demands, versions, redirects, expect })
     }
-    let redirects = redirects as usize;
-    let https = Https { place, ask: ask?, demands, versions, redirects, expect };
-    Some(Plan::Probe(Arc::new(https)))
 }
 
 #[async_trait]

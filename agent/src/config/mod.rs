@@ -12,6 +12,8 @@ mod kinds;
 mod layer;
 mod lines;
 mod load;
+#[doc(hidden)]
+pub mod parse;
 mod secrets;
 mod toml_edits;
 mod watch;

@@ -14,6 +14,8 @@ mod failure;
 mod frame;
 mod outbox;
 mod packet;
+#[doc(hidden)]
+pub mod parse;
 mod sending;
 mod session;
 mod settings;

@@ -18,6 +18,9 @@ pub(super) const JSON_IS: Opt = Opt::text(
     "what each such value must be: `ok`, `true`, `== 1`, `!= 0`, `< 100`, `>= 2.5`",
 );
 
+/// Deepest nesting of brackets in a path. With each level of filters within filters the time to read it doubles.
+const NESTED: usize = 6;
+
 /// What is expected of values in an answer.
 #[derive(Debug)]
 pub(super) struct Expected {
@@ -64,6 +67,10 @@ impl Expected {
             }
             return None;
         };
+        if let Some((wrong, right)) = unfit(text) {
+            options.fault("jsonPath", wrong, right);
+            return None;
+        }
         match JsonPath::parse(text) {
             Ok(path) => Some(Self { path, text: text.into(), is }),
             Err(error) => {
@@ -160,6 +167,51 @@ impl fmt::Display for Is {
     }
 }
 
+/// Why a path is not given to its parser: the fault, and what would be right. It would panic at a text that breaks off
+/// within `\u`, and take what a check may not have for others. Brackets and dots in quotes do not count.
+fn unfit(path: &str) -> Option<(&'static str, &'static str)> {
+    let (mut depth, mut deepest, mut descents, mut filtered) = (0_usize, 0, 0, false);
+    let (mut quote, mut before) = (None, ' ');
+    let mut chars = path.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(_), '\\') => {
+                if chars.next() == Some('u') && !is_code(chars.as_str()) {
+                    let right = "four digits behind `\\u`, as in `\\u00e4`";
+                    return Some(("it has a `\\u` without its digits", right));
+                }
+            }
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '[' | '(') => depth += 1,
+            (None, ']' | ')') => depth = depth.saturating_sub(1),
+            (None, '.') if before == '.' => {
+                descents += 1;
+                filtered |= depth > 0;
+            }
+            (None, _) => {}
+        }
+        deepest = deepest.max(depth);
+        before = c;
+    }
+    if deepest > NESTED {
+        return Some((
+            "it is nested too deeply",
+            "one with six brackets within each other at most",
+        ));
+    }
+    (descents > 1 || filtered).then_some((
+        "it has `..` twice or within a filter, which a large answer makes endless",
+        "one `..` at most, outside of filters, as in `$..queue[*].length`",
+    ))
+}
+
+/// Whether a text begins with four hexadecimal digits.
+fn is_code(text: &str) -> bool {
+    text.as_bytes().get(..4).is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit))
+}
+
 /// A number, also where it stands in quotes as many services write it.
 fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
@@ -221,7 +273,50 @@ mod tests {
         assert!(wrong.starts_with("its body is no JSON"), "{wrong}");
     }
 
+    /// Thirty levels took longer to read than anybody waits. Ten `..` took all memory, given an answer that is nested.
+    #[test]
+    fn a_path_that_takes_forever_is_refused() {
+        let nested = |levels: usize| format!("${}{}", "[?@".repeat(levels), "]".repeat(levels));
+        let read = |path: &str| {
+            let options = json!({ "jsonPath": path });
+            let options = options.as_object().expect("options");
+            Options::read(options, super::super::KIND.options, Expected::read).0
+        };
+        assert!(read(&nested(30)).is_none());
+        assert!(read(&nested(NESTED)).is_some());
+        assert!(read("$['[[[[[[[[', \"((((\\\"((((\"]").is_some());
+        for path in ["$..a..b", "$..*..*..*", "$[?@..a]", "$[?$..a]", "$[?@.a[?length(@..b) > 1]]"]
+        {
+            assert!(read(path).is_none(), "{path}");
+        }
+        for path in ["$..a", "$..a[?@.b == '..']", "$['....']..c.d"] {
+            assert!(read(path).is_some(), "{path}");
+        }
+    }
+
+    /// The parser of paths panicked.
+    #[test]
+    fn a_path_that_breaks_off_within_a_character_is_refused() {
+        for path in [r#"$["\u"#, r#"$['\uD"#, r#"$["\uD83D\uD"#, r#"$["\u12"]"#] {
+            let options = json!({ "jsonPath": path });
+            let options = options.as_object().expect("options");
+            let (read, faults) = Options::read(options, super::super::KIND.options, Expected::read);
+            assert!(read.is_none() && faults.len() == 1, "{path}: {faults:?}");
+        }
+        assert!(judge(r#"$["\u00e4\uD83D\uDE00"]"#, None, r#"{"ä😀": 1}"#.as_bytes()).is_ok());
+    }
+
     proptest! {
+        #[test]
+        fn any_path_is_read_or_refused(
+            path in "\\$(\\[|\\]|\\(|\\)|\\?|@|\\.|\\*|[a\"'\\\\uD0-9:,!=<|&]|length){0,24}|\\PC{0,20}"
+        ) {
+            let options = json!({ "jsonPath": path });
+            let options = options.as_object().expect("options");
+            let (read, faults) = Options::read(options, super::super::KIND.options, Expected::read);
+            prop_assert!(read.is_some() || path.is_empty() || !faults.is_empty());
+        }
+
         #[test]
         fn no_body_makes_it_panic(body in any::<Vec<u8>>(), is in ".{0,12}") {
             _ = judge("$..a", Some(&is), &body);

@@ -1,5 +1,6 @@
 use std::{fs, path::PathBuf};
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -165,4 +166,20 @@ fn files_are_merged_whole_or_not_at_all() {
     }
     merge(&path, &path).expect_err("the same file");
     merge(&path, &path.with_file_name("nowhere")).expect_err("no file");
+}
+
+proptest! {
+    #[test]
+    fn no_table_is_too_strange_and_merging_it_twice_is_merging_it_once(
+        text in "\\PC{0,60}",
+        header in "name,checkType(,(trigger|port|tls|actions|inseq|depends|timezone|x|)){0,6}",
+        rows in prop::collection::vec("[a-c]?(,(disk|smtp|5 min|1|yes|a,b|\"a,b\"|UTC|\"|x)?){0,8}", 0..6),
+    ) {
+        _ = table::read(&text);
+        let Ok((import, _)) = table::read(&format!("{header}\n{}", rows.join("\n"))) else { return Ok(()) };
+        let import = Value::from(import);
+        let (once, _) = merged(&json!({ "checks": { "a": { "type": "sequence" } } }), &import);
+        let (twice, _) = merged(&once, &import);
+        prop_assert_eq!(twice, once);
+    }
 }
