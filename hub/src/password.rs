@@ -3,6 +3,9 @@
 //! One hash needs 64 MiB and a good part of a second of a processor. Many at once, or scratch memory that the allocator
 //! keeps, would cost a small machine more than everything else this program does.
 
+#[doc(hidden)]
+pub mod parse;
+
 use std::{sync::atomic::Ordering, thread};
 
 use argon2::{
@@ -87,21 +90,10 @@ pub async fn verify(password: &Secret, hash: &Secret) -> Result<bool, PasswordEr
 /// # Errors
 /// See [`PasswordError`].
 pub fn verify_blocking(password: &Secret, hash: &Secret) -> Result<bool, PasswordError> {
-    let unusable = |e: &dyn std::fmt::Display| PasswordError::Hash(e.to_string());
-    let phc = PasswordHash::new(hash.reveal()).map_err(|e| unusable(&e))?;
-    let algorithm = Algorithm::try_from(phc.algorithm.as_str()).map_err(|e| unusable(&e))?;
-    // Hashes of before argon2 1.3 have no version.
-    let version = match phc.version {
-        None => Version::V0x10,
-        Some(version) => Version::try_from(version).map_err(|e| unusable(&e))?,
-    };
-    let params = Params::try_from(&phc).map_err(|e| unusable(&e))?;
-    let (Some(salt), Some(expected)) = (phc.salt, phc.hash) else {
-        return Err(unusable(&"it has no salt or no output"));
-    };
-    let found = derive(password, &salt, algorithm, version, params, expected.len())?;
+    let Stored { algorithm, version, params, salt, output } = Stored::read(hash)?;
+    let found = derive(password, &salt, algorithm, version, params, output.len())?;
     // `Output` compares in constant time.
-    Ok(found == expected)
+    Ok(found == output)
 }
 
 /// Makes a hash of a password, on the thread of the caller.
@@ -128,6 +120,37 @@ pub fn hash(password: &Secret) -> Result<Secret, PasswordError> {
     Ok(Secret::new(phc.to_string()))
 }
 
+/// A hash that was read, and is not too dear to be checked.
+struct Stored {
+    algorithm: Algorithm,
+    version: Version,
+    params: Params,
+    salt: Salt,
+    output: Output,
+}
+
+impl Stored {
+    fn read(hash: &Secret) -> Result<Self, PasswordError> {
+        let unusable = |e: &dyn std::fmt::Display| PasswordError::Hash(e.to_string());
+        let phc = PasswordHash::new(hash.reveal()).map_err(|e| unusable(&e))?;
+        let algorithm = Algorithm::try_from(phc.algorithm.as_str()).map_err(|e| unusable(&e))?;
+        // Hashes of before argon2 1.3 have no version.
+        let version = match phc.version {
+            None => Version::V0x10,
+            Some(version) => Version::try_from(version).map_err(|e| unusable(&e))?,
+        };
+        let params = Params::try_from(&phc).map_err(|e| unusable(&e))?;
+        let (memory, passes) = (params.m_cost(), params.t_cost());
+        if memory > MEMORY_KIB_MAX || u64::from(memory) * u64::from(passes) > WORK_MAX {
+            return Err(unusable(&format!("m={memory},t={passes} is more than is allowed")));
+        }
+        let (Some(salt), Some(output)) = (phc.salt, phc.hash) else {
+            return Err(unusable(&"it has no salt or no output"));
+        };
+        Ok(Self { algorithm, version, params, salt, output })
+    }
+}
+
 fn derive(
     password: &Secret,
     salt: &Salt,
@@ -136,11 +159,6 @@ fn derive(
     params: Params,
     length: usize,
 ) -> Result<Output, PasswordError> {
-    let work = u64::from(params.m_cost()) * u64::from(params.t_cost());
-    if params.m_cost() > MEMORY_KIB_MAX || work > WORK_MAX {
-        let (memory, passes) = (params.m_cost(), params.t_cost());
-        return Err(PasswordError::Hash(format!("m={memory},t={passes} is more than is allowed")));
-    }
     let blocks = params.block_count();
     let mut scratch: Vec<Block> = Vec::new();
     scratch
@@ -178,6 +196,8 @@ impl Drop for Waiting {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// Made by argon2-cffi, which the original uses, with its settings and with cheap ones; the password is `hunter2`.
@@ -216,6 +236,24 @@ mod tests {
         for text in ["", "hunter2", "$1$salt$md5", short, dear, long] {
             let refused = verify_blocking(&secret("hunter2"), &secret(text));
             assert!(matches!(refused, Err(PasswordError::Hash(_))), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_hash_is_too_strange(
+            text in "\\PC{0,80}",
+            algorithm in "argon2(i|d|id|x)", version in "(\\$v=(16|19|20|[0-9]{1,9}))?",
+            memory in "[0-9]{1,12}", passes in "[0-9]{1,12}", lanes in "[0-9]{1,12}",
+            salt in "[A-Za-z0-9+/=]{0,70}", output in "[A-Za-z0-9+/=]{0,90}",
+        ) {
+            _ = Stored::read(&secret(&text));
+            let text = format!("${algorithm}{version}$m={memory},t={passes},p={lanes}${salt}${output}");
+            if let Ok(stored) = Stored::read(&secret(&text)) {
+                let (memory, passes) = (stored.params.m_cost(), stored.params.t_cost());
+                prop_assert!(memory <= MEMORY_KIB_MAX);
+                prop_assert!(u64::from(memory) * u64::from(passes) <= WORK_MAX);
+            }
         }
     }
 

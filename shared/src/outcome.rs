@@ -155,18 +155,21 @@ impl Outcome {
         self
     }
 
-    /// Cuts text and log to [`LINE_BYTES`] and [`LOG_LINES`]: a target decides what it answers, not how much is kept.
+    /// Cuts text and log to [`LINE_BYTES`] and [`LOG_LINES`], and takes control characters out of them: a target decides
+    /// what it answers, not how much is kept, nor what a terminal does that shows it.
     #[must_use]
     pub fn bounded(mut self) -> Self {
-        cut(&mut self.text);
         let more = self.log.len().saturating_sub(LOG_LINES);
         if more > 0 {
             self.log.truncate(LOG_LINES - 1);
             self.log.push(format!("{} more lines", more + 1));
         }
-        self.log.iter_mut().for_each(cut);
-        if let Some(level) = &mut self.level {
-            cut(level);
+        let lines = self.log.iter_mut().chain([&mut self.text]).chain(&mut self.level);
+        for line in lines {
+            if line.contains(char::is_control) {
+                *line = line.replace(char::is_control, "\u{fffd}");
+            }
+            cut(line);
         }
         self
     }
@@ -235,5 +238,13 @@ mod tests {
         assert!(outcome.text.len() <= LINE_BYTES && outcome.text.ends_with('…'));
         assert_eq!(outcome.log.len(), LOG_LINES);
         assert_eq!(outcome.log[LOG_LINES - 1], "37 more lines");
+    }
+
+    #[test]
+    fn what_a_target_says_does_nothing_to_a_terminal() {
+        let outcome = Outcome::fail("\u{1b}[2Jgone").level("\u{7}5%").log(["a\nb\u{85}".into()]);
+        let Outcome { text, level, log, .. } = outcome.bounded();
+        assert_eq!((text.as_str(), level.as_deref()), ("\u{fffd}[2Jgone", Some("\u{fffd}5%")));
+        assert_eq!(log, ["a\u{fffd}b\u{fffd}"]);
     }
 }

@@ -1,11 +1,15 @@
 //! Times as people and as messages write them.
 
-use chrono::{DateTime, NaiveDateTime, SecondsFormat, TimeZone, Utc};
+use chrono::{DateTime, NaiveDateTime, Offset, SecondsFormat, TimeZone, Utc};
 use chrono_tz::Tz;
 
 /// A time as messages and saved sites carry it: ISO 8601 with the zone's offset and microseconds.
 pub fn iso(at: DateTime<Utc>, zone: Tz) -> String {
-    at.with_timezone(&zone).to_rfc3339_opts(SecondsFormat::Micros, false)
+    let local = at.with_timezone(&zone);
+    // Before zones were agreed upon, their offsets had seconds, which ISO 8601 cannot say.
+    let sayable = local.offset().fix().local_minus_utc() % 60 == 0;
+    let local = if sayable { local } else { at.with_timezone(&Tz::UTC) };
+    local.to_rfc3339_opts(SecondsFormat::Micros, false)
 }
 
 /// A time as people see it: `23 Nov 2026 03:13 AEDT`.
@@ -52,6 +56,8 @@ pub fn moment(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const ZONE: Tz = chrono_tz::Australia::Sydney;
@@ -71,6 +77,24 @@ mod tests {
         let summer = parse("25 Oct 2026 02:30 CEST", zone).expect("first");
         let winter = parse("25 Oct 2026 02:30 CET", zone).expect("second");
         assert_eq!((winter - summer).num_minutes(), 60);
+    }
+
+    proptest! {
+        #[test]
+        fn a_time_survives_its_message(micros in -60_000_000_000_000_000_i64..250_000_000_000_000_000, offset in 0..3_usize) {
+            let zone = [ZONE, Tz::America__St_Johns, Tz::UTC][offset];
+            let at = DateTime::from_timestamp_micros(micros).expect("a time");
+            prop_assert_eq!(parse(&iso(at, zone), ZONE), Some(at));
+        }
+
+        #[test]
+        fn no_text_is_too_strange(
+            text in "\\PC{0,30}|[+-]?[0-9]{1,6}-[0-9]{1,2}-[0-9]{1,2}T[0-9:.]{5,9}[+0-9:]{0,6}|[0-9]{1,2} Oct [0-9+-]{1,7} 02:30 [A-Z]{0,4}"
+        ) {
+            if let Some(at) = parse(&text, ZONE) {
+                _ = (iso(at, ZONE), people(at, ZONE));
+            }
+        }
     }
 
     #[test]

@@ -144,10 +144,14 @@ impl TopicFilter {
 
     /// Whether a topic matches, by MQTT's rules.
     pub fn matches(&self, topic: &str) -> bool {
+        // Topics of the broker itself are for those who ask for them by name (MQTT 5, 4.7.2).
+        if topic.starts_with('$') && self.0.starts_with(['+', '#']) {
+            return false;
+        }
         let mut levels = topic.split('/');
         for want in self.0.split('/') {
             match (want, levels.next()) {
-                ("#", _) => return !topic.starts_with('$'),
+                ("#", _) => return true,
                 ("+", Some(_)) => {}
                 (want, Some(level)) if want == level => {}
                 _ => return false,
@@ -233,7 +237,8 @@ fn unescape(level: &str) -> Option<String> {
             byte => name.push(byte),
         }
     }
-    String::from_utf8(name).ok()
+    // `%41` would be another topic of the check `A`, and what is cleared on one would stay on the other.
+    String::from_utf8(name).ok().filter(|name| escape(name) == level)
 }
 
 #[cfg(test)]
@@ -272,6 +277,8 @@ mod tests {
             ("#", "a/b", true),
             ("a/b", "a/b/c", false),
             ("+", "a/b", false),
+            ("#", "$SYS/b", false),
+            ("+/b", "$SYS/b", false),
         ] {
             let filter = TopicFilter::try_from(filter).expect("valid");
             assert_eq!(filter.matches(topic), want, "{filter} {topic}");
@@ -285,6 +292,16 @@ mod tests {
     fn other_topics_are_not_the_fleets() {
         for topic in ["x/nas/status", "fletchck/nas/status/x", "fletchck/nas", "fletchck//status"] {
             assert_eq!(FleetTopic::parse(PREFIX, topic), None, "{topic}");
+        }
+    }
+
+    #[test]
+    fn a_check_has_one_topic_and_no_other_spelling_of_it() {
+        for level in ["a%2Fb", "%25", "a b"] {
+            assert!(FleetTopic::parse("p", &format!("p/nas/check/{level}")).is_some(), "{level}");
+        }
+        for level in ["a%2fb", "%41", "%+Fb", "%2", "%", "%C3", "", "a/b"] {
+            assert_eq!(FleetTopic::parse("p", &format!("p/nas/check/{level}")), None, "{level}");
         }
     }
 }

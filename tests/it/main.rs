@@ -6,6 +6,7 @@ mod broker;
 mod cert;
 mod certificates;
 mod commands;
+mod corpus;
 mod crash;
 mod dns;
 mod domain;

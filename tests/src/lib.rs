@@ -11,6 +11,7 @@ pub mod fault;
 pub mod fields;
 pub mod fletchck;
 pub mod frame;
+pub mod fuzz;
 pub mod look;
 pub mod mosquitto;
 pub mod mqtt;

@@ -1,7 +1,7 @@
 //! What is expected of a text that a service sends, the body of an answer or a message: the judgement and its words. What
 //! the options mean is said by each type.
 
-mod json;
+pub(super) mod json;
 
 use regex::Regex;
 

@@ -5,6 +5,7 @@ mod exchange;
 mod expect;
 mod name;
 mod params;
+pub(super) mod parse;
 mod question;
 mod rdata;
 mod reply;
@@ -247,22 +248,4 @@ fn each(failed: &[(SocketAddr, NoAnswer)]) -> String {
         error => format!("{server}: {error}"),
     };
     failed.iter().map(told).collect::<Vec<_>>().join("; ")
-}
-
-/// Reads a reply, for the fuzzer.
-pub(super) fn reply_of(bytes: &[u8]) {
-    let Some((kind, message)) = bytes.split_first_chunk() else { return };
-    let kind = u16::from_be_bytes(*kind).into();
-    let Some(question) = Question::about("org", kind) else { return };
-    let id = message.first_chunk().map_or(0, |id| u16::from_be_bytes(*id));
-    if let Ok(reply) = Reply::read(message, id, &question, &mut Steps::default()) {
-        drop(reply.answers.iter().map(ToString::to_string).collect::<Vec<_>>());
-    }
-}
-
-/// Reads the text of a record, for the fuzzer.
-pub(super) fn record_of(bytes: &[u8]) {
-    let Some((kind, text)) = bytes.split_first_chunk() else { return };
-    let kind = u16::from_be_bytes(*kind).into();
-    drop(rdata::Rdata::parse(kind, &String::from_utf8_lossy(text)));
 }

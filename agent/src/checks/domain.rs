@@ -1,6 +1,7 @@
 //! `domain`: how long a domain is still registered for, as its registry says over RDAP.
 
 mod known;
+pub(super) mod parse;
 mod rdap;
 
 use std::{sync::Arc, time::Duration};
@@ -18,7 +19,7 @@ use super::{
     web,
 };
 use known::Known;
-pub(super) use rdap::Registration;
+use rdap::Registration;
 
 /// The entry of `domain` in the table.
 pub const KIND: Kind = Kind {

@@ -2,6 +2,7 @@
 
 mod judge;
 mod number;
+pub(super) mod parse;
 mod said;
 
 use std::{sync::Arc, time::Duration};
@@ -14,7 +15,7 @@ use super::{
     net::{GRACE, Steps},
 };
 use crate::program::{self, Program};
-pub(super) use said::Said;
+use said::Said;
 
 /// The entry of `exec` in the table.
 pub const KIND: Kind = Kind {

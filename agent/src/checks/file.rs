@@ -2,6 +2,7 @@
 
 mod cursor;
 mod lines;
+pub(super) mod parse;
 mod pattern;
 mod tail;
 
@@ -19,7 +20,7 @@ use super::{
     quantity::size_words,
 };
 use cursor::Cursor;
-use lines::{Lines, Patterns, Tally};
+use lines::{Patterns, Tally};
 use tail::{Came, Tail, TailError, tail};
 
 /// The entry of `file` in the table.
@@ -223,14 +224,6 @@ impl Log {
         }
         log
     }
-}
-
-/// Reads bytes as the lines of a log.
-pub(super) fn lines_of(bytes: &[u8]) {
-    let patterns = Patterns::default();
-    let mut lines = Lines::new(&patterns);
-    lines.feed(bytes);
-    lines.end();
 }
 
 fn new(lines: u64) -> String {

@@ -3,6 +3,7 @@
 mod answer;
 mod ask;
 mod expect;
+pub(super) mod parse;
 mod place;
 mod request;
 mod secret;
@@ -97,21 +98,26 @@ struct Https {
 }
 
 fn build(options: &mut Options<'_>) -> Option<Plan> {
-    let (place, mut demands) = Place::read(options);
-    let versions = Versions::read(options);
-    let identity = IdentityFiles::read(options);
-    let expect = Expect::read(options);
-    let redirects = options.number("redirects", 0.0..=REDIRECTS, "redirects").unwrap_or(0.0);
-    let ask = Ask::read(options, expect.wants_body());
-    let mut place = place?;
-    if identity.is_some() || !versions.protocols().is_empty() {
-        demands = demands.offering(Offer::new(versions.protocols(), identity));
-        place.tls = place.tls.is_some().then(|| demands.clone());
+    Some(Plan::Probe(Arc::new(Https::read(options)?)))
+}
+
+impl Https {
+    fn read(options: &mut Options<'_>) -> Option<Self> {
+        let (place, mut demands) = Place::read(options);
+        let versions = Versions::read(options);
+        let identity = IdentityFiles::read(options);
+        let expect = Expect::read(options);
+        let redirects = options.number("redirects", 0.0..=REDIRECTS, "redirects").unwrap_or(0.0);
+        let ask = Ask::read(options, expect.wants_body());
+        let mut place = place?;
+        if identity.is_some() || !versions.protocols().is_empty() {
+            demands = demands.offering(Offer::new(versions.protocols(), identity));
+            place.tls = place.tls.is_some().then(|| demands.clone());
+        }
+        let redirects = redirects as usize;
+        let alerts = options.flag("warnAlerts", false);
+        Some(Self { place, ask: ask?, demands, versions, redirects, expect, alerts })
     }
-    let redirects = redirects as usize;
-    let alerts = options.flag("warnAlerts", false);
-    let https = Https { place, ask: ask?, demands, versions, redirects, expect, alerts };
-    Some(Plan::Probe(Arc::new(https)))
 }
 
 #[async_trait]

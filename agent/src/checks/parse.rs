@@ -1,60 +1,127 @@
-//! The parsers of what targets answer, where fuzzing can reach them. None of them panics, whatever it is given.
+//! What must hold of the parsers of what targets answer and owners write, whatever they are given. Each property takes
+//! bytes and panics where it does not hold. Fuzzing looks for bytes that break one; the tests try all that it found.
+//!
+//! A check whose parser nobody else may see has its properties in a `parse.rs` of its own.
+
+mod scripted;
+
+use std::sync::LazyLock;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use fletchck_shared::CheckName;
+use rustls::{
+    client::verify_server_name,
+    pki_types::{CertificateDer, ServerName},
+    server::ParsedCertificate,
+};
+use serde_json::Value;
 
 use super::{
-    certfile, dns, domain, exec, file, mail, mqtt, ping, process, sensor, ssh, systemd, temp,
+    Before, Kind, Look, Options, certfile, mqtt,
+    net::{Certificate, Target},
+    ping, process, sensor, systemd, temp,
 };
 
+pub use super::{
+    dns::parse::{dns_record, dns_reply},
+    domain::parse::registration,
+    exec::parse::plugin_output,
+    file::parse::{log_lines, log_pattern},
+    https::parse::{http_answer, http_redirect, json_path, status_list},
+    mail::parse::{imap_conversation, imap_response, smtp_conversation, smtp_reply},
+    ssh::parse::{host_key, ssh_greeting},
+    ups::parse::{nut_answer, qs_status},
+};
+
+pub(super) use scripted::{Scripted, converse};
+
+static NAME: LazyLock<CheckName> =
+    LazyLock::new(|| CheckName::try_from("fuzz").expect("a good name"));
+
+static BEFORE: LazyLock<Before> = LazyLock::new(Before::default);
+
 /// A file with certificates in PEM.
-pub fn certificates(bytes: &[u8]) {
-    drop(certfile::certificates(bytes));
+pub fn certificate_pem(bytes: &[u8]) {
+    match certfile::certificates(bytes) {
+        Ok(all) => {
+            assert!(!all.is_empty());
+            all.iter().for_each(|(der, certificate)| shown(der, certificate));
+        }
+        Err(wrong) => fit(&wrong),
+    }
 }
 
-/// The reply of a name server, to the question for the records of `org` of the type that the first two bytes say.
-pub fn dns_reply(bytes: &[u8]) {
-    dns::reply_of(bytes);
-}
-
-/// What a record is expected to be, of the type that the first two bytes say.
-pub fn dns_record(bytes: &[u8]) {
-    dns::record_of(bytes);
-}
-
-/// What a log has grown by.
-pub fn log_lines(bytes: &[u8]) {
-    file::lines_of(bytes);
-}
-
-/// Lines of an IMAP server.
-pub fn imap_responses(bytes: &[u8]) {
-    _ = String::from_utf8_lossy(bytes).lines().filter_map(mail::Response::read).count();
-}
-
-/// The output of a plugin of Nagios.
-pub fn plugin_output(bytes: &[u8]) {
-    drop(exec::Said::read(bytes));
-}
-
-/// Lines of an SMTP server, as one reply.
-pub fn smtp_reply(bytes: &[u8]) {
-    let mut reply = mail::Reply::default();
-    // What is no reply ends it, as on the network.
-    _ = String::from_utf8_lossy(bytes).lines().try_for_each(|line| reply.add(line).map(drop));
-    drop(reply.features());
+/// A certificate as a server shows it.
+pub fn certificate_der(bytes: &[u8]) {
+    let der = CertificateDer::from(bytes);
+    if let Some(certificate) = Certificate::read(bytes) {
+        shown(&der, &certificate);
+    }
+    if let Ok(parsed) = ParsedCertificate::try_from(&der) {
+        let name = ServerName::try_from("www.example.org").expect("a name");
+        _ = verify_server_name(&parsed, &name);
+    }
 }
 
 /// The document of a temperature probe.
 pub fn temperature(bytes: &[u8]) {
-    _ = temp::temperature(bytes);
+    match temp::temperature(bytes) {
+        Ok(degrees) => {
+            assert!(degrees.is_finite());
+            let document = format!("<root><all><vs1>{degrees}°C</vs1></all></root>");
+            assert_eq!(temp::temperature(document.as_bytes()), Ok(degrees));
+        }
+        Err(error) => assert!(error.to_string().len() < 2 * bytes.len() + 200),
+    }
 }
 
-/// What an SSH server says first.
-pub fn ssh_greeting(bytes: &[u8]) {
-    drop(ssh::Greeting::read(bytes));
+/// The host of a check.
+pub fn host_target(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let Ok(target) = Target::parse(&text) else { return };
+    assert_eq!(Target::parse(&target.to_string()).as_ref(), Ok(&target));
+    _ = target.server_name();
+    let authority = target.authority(None);
+    // A dot at the end also says that a name is one, which looks like a hardware address.
+    if text.ends_with('.') {
+        return;
+    }
+    let again = Target::parse(&authority).expect("an authority names its host");
+    assert_eq!(again.authority(None), authority);
+    assert_eq!(again.server_name(), target.server_name());
 }
 
-/// The answer of an RDAP server.
-pub fn registration(bytes: &[u8]) {
-    drop(domain::Registration::read(bytes));
+/// All that is told of a certificate.
+fn shown(der: &CertificateDer<'_>, certificate: &Certificate) {
+    let Look { now, zone, .. } = look();
+    let lines = certificate.lines(&[der.clone(), CertificateDer::from(&b"none"[..])], now, zone);
+    assert_eq!(lines.len(), 4);
+    lines.iter().for_each(|line| fit(line));
+    fit(&certificate.told_names());
+    fit(&certificate.end(now, zone));
+}
+
+/// A text that the other side had a part in must be fit to be shown.
+pub(super) fn fit(text: &str) {
+    assert!(!text.contains(char::is_control), "{text:?}");
+}
+
+/// What options make, which are known to be good.
+pub(super) fn made<T>(
+    kind: &Kind,
+    given: &Value,
+    make: impl FnOnce(&mut Options<'_>) -> Option<T>,
+) -> T {
+    let given = given.as_object().expect("options are an object");
+    let (made, faults) = Options::read(given, kind.options, make);
+    made.unwrap_or_else(|| panic!("{faults:?}"))
+}
+
+/// A look, always the same.
+pub(super) fn look() -> Look<'static> {
+    let now = DateTime::<Utc>::from_timestamp(1_795_000_000, 0).expect("a time in 2026");
+    Look { name: &NAME, now, zone: Tz::Europe__Berlin, before: &BEFORE }
 }
 
 /// The file `stat` of a process.
@@ -64,13 +131,16 @@ pub fn process_stat(bytes: &[u8]) {
 
 /// The file of one sensor.
 pub fn sensor_reading(bytes: &[u8]) {
-    _ = sensor::degrees_of(bytes);
+    assert!(sensor::degrees_of(bytes).is_none_or(f64::is_finite));
 }
 
 /// What systemd tells of its units, and which it lists.
 pub fn systemd_units(bytes: &[u8]) {
     drop(systemd::Unit::read_all(bytes));
-    drop(systemd::failed_units(bytes));
+    systemd::failed_units(bytes).iter().for_each(|name| {
+        assert!(name.contains('.'), "{name}");
+        fit(name);
+    });
 }
 
 /// What is said instead of, or as, the answer to an echo request.

@@ -3,6 +3,7 @@
 mod exchange;
 mod greeting;
 mod hostkey;
+pub(super) mod parse;
 #[cfg(test)]
 mod tests;
 
@@ -20,8 +21,6 @@ use super::{
 };
 use exchange::Exchanged;
 use hostkey::Pin;
-
-pub(super) use greeting::Greeting;
 
 /// Name of the failure that another host key is.
 const HOSTKEY: &str = "hostkey";

@@ -1,6 +1,7 @@
 //! `ups`: an uninterruptible power supply, over the network or on a serial line.
 
 mod nut;
+pub(super) mod parse;
 pub(crate) mod serial;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -13,15 +14,11 @@ use async_trait::async_trait;
 use fletchck_shared::Outcome;
 
 use self::{
-    nut::{Charge, Nut},
+    nut::Nut,
     serial::on_line,
     voltronic::{Flags, Status},
 };
-use super::{
-    Answers, Kind, Look, Opt, Options, Plan, Probe,
-    limit::WARN_ALERTS,
-    net::{self, Reach, Target},
-};
+use super::{Answers, Kind, Look, Opt, Options, Plan, Probe, limit::WARN_ALERTS, net};
 
 /// The entry of `ups` in the table.
 pub const KIND: Kind = Kind {
@@ -69,21 +66,11 @@ struct Serial {
 
 fn build(options: &mut Options<'_>) -> Option<Plan> {
     let beeper = options.flag("beeper", true);
-    let charge = Charge::read(options);
-    let ups = options.text("upsName").filter(|name| !name.is_empty()).unwrap_or("ups").to_owned();
-    if ups.contains(|c: char| c.is_whitespace() || c == '"' || c == '\\') {
-        options.fault("upsName", "it is no name of a UPS", "one word, as in the ups.conf of NUT");
-    }
-    let target = match options.given("hostname") {
-        true => Target::read(options, "hostname"),
-        false => Target::parse("localhost").ok(),
-    };
-    let port = options.port("port").unwrap_or(3493);
-    let reach = Reach::of(options, target, port, 5);
+    let nut = Nut::read(options);
     if let Some(port) = options.text("serialPort").filter(|port| !port.is_empty()) {
         return Some(Plan::Probe(Arc::new(Serial { port: port.into(), beeper })));
     }
-    Some(Plan::Probe(Arc::new(Nut { reach: reach?, ups, charge })))
+    Some(Plan::Probe(Arc::new(nut?)))
 }
 
 #[async_trait]

@@ -66,13 +66,13 @@ fn hold(path: &Path) -> Result<File, SaveError> {
 }
 
 /// What a line of the next level begins with, in a file that someone may have laid out by hand.
-fn indent(text: &str) -> String {
+pub(super) fn indent(text: &str) -> String {
     let second = text.lines().skip(1).find(|line| !line.trim().is_empty());
     let blank = second.map(|line| &line[..line.len() - line.trim_start().len()]);
     blank.filter(|blank| !blank.is_empty()).unwrap_or("  ").into()
 }
 
-fn json(map: &Map<String, Value>, indent: &str) -> String {
+pub(super) fn json(map: &Map<String, Value>, indent: &str) -> String {
     let mut bytes = Vec::new();
     let formatter = PrettyFormatter::with_indent(indent.as_bytes());
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);

@@ -233,6 +233,33 @@ mod tests {
 
     proptest! {
         #[test]
+        fn no_file_is_too_strange(
+            bytes in prop::collection::vec(any::<u8>(), 0..80),
+            text in "([\\[\\]{}\":=,\n.#'a-c1 ]|\\PC){0,60}",
+        ) {
+            for name in ["x.conf", "x.json", "x.toml"] {
+                for bytes in [bytes.clone(), text.clone().into_bytes()] {
+                    let Ok(document) = super::super::format::parse(std::path::Path::new(name), bytes) else { continue };
+                    let last = document.text.matches('\n').count() + 1;
+                    prop_assert!(lines(&document).values().all(|line| (1..=last).contains(line)));
+                    prop_assert!(twice(&document).iter().all(|(_, line)| (1..=last).contains(line)));
+                }
+            }
+        }
+
+        #[test]
+        fn every_key_of_any_toml_has_the_line_it_stands_on(keys in prop::collection::hash_set("[^\\p{Cc}\"\\\\]{1,6}", 1..8)) {
+            let keys: Vec<_> = keys.into_iter().collect();
+            let text: String = keys.iter().map(|key| format!("[\"{key}\"]\n'x' = [1,\n2]\n")).collect();
+            let lines = lines(&document(&text));
+            for (number, key) in keys.iter().enumerate() {
+                let path = Path::root().key(key);
+                prop_assert_eq!(lines.get(path.as_str()), Some(&(1 + 3 * number)));
+                prop_assert_eq!(lines.get(path.key("x").as_str()), Some(&(2 + 3 * number)));
+            }
+        }
+
+        #[test]
         fn every_key_of_any_json_has_the_line_it_stands_on(keys in prop::collection::hash_set("\\PC{1,6}", 1..8)) {
             let map: serde_json::Map<String, Value> =
                 keys.iter().map(|key| (key.clone(), Value::from(vec![key.clone()]))).collect();

@@ -15,6 +15,8 @@ mod layer;
 mod lines;
 mod load;
 mod own_page;
+#[doc(hidden)]
+pub mod parse;
 mod secrets;
 mod toml_edits;
 mod usable;

@@ -77,3 +77,50 @@ fn inline(from: &Value) -> Toml {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(text: &str) -> Map<String, Value> {
+        let path = std::path::Path::new("x.toml");
+        super::super::format::parse(path, text.into())
+            .map(|document| document.map)
+            .unwrap_or_default()
+    }
+
+    /// Any value that TOML has.
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            (-1e6..1e6).prop_map(Value::from),
+            "\\PC{0,6}|[\"'\\\\\n\r\t\u{0}]{0,4}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                objects(inner).prop_map(Value::from),
+            ]
+        })
+    }
+
+    fn objects(values: impl Strategy<Value = Value>) -> impl Strategy<Value = Map<String, Value>> {
+        prop::collection::vec(("[a-c]|[a-c .\"#]{0,3}", values), 0..5)
+            .prop_map(|all| all.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_changed_is_what_stands_there_then(one in objects(values()), two in objects(values())) {
+            // From nothing to one, and from that to the other, as edits do it.
+            let text = apply("# about this file\n", &Map::new(), &one).expect("TOML");
+            prop_assert_eq!(json!(read(&text)), json!(one), "{}", text);
+            let text = apply(&text, &one, &two).expect("TOML");
+            prop_assert_eq!(json!(read(&text)), json!(two), "{}", text);
+        }
+    }
+}

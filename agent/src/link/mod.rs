@@ -14,6 +14,8 @@ pub(crate) mod failure;
 pub(crate) mod frame;
 mod outbox;
 pub(crate) mod packet;
+#[doc(hidden)]
+pub mod parse;
 mod sending;
 mod session;
 mod settings;

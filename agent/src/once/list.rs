@@ -22,7 +22,9 @@ pub fn list(path: &Path, kinds: &impl Kinds) -> anyhow::Result<ExitCode> {
     let mut rows = vec![["STATE", "CHECK", "TYPE", "LAST RUN", "TRIGGER", ""].map(str::to_owned)];
     let row = |name: &str, kind: &str, state: &State, trigger: String| {
         let last = state.last_check.map(|at| time::people(at, zone)).unwrap_or_default();
-        [state.word().to_owned(), name.into(), kind.into(), last, trigger, state.text.clone()]
+        // What another machine says may be anything.
+        let text = state.text.replace(char::is_control, "\u{fffd}");
+        [state.word().to_owned(), name.into(), kind.into(), last, trigger, text]
     };
     for (name, check) in &loaded.site.checks {
         let stored = past.checks.get(name).map(|row| &row.state).or(check.seed.as_ref());

@@ -21,6 +21,8 @@ mod gate;
 mod keep;
 mod listener;
 mod message;
+#[doc(hidden)]
+pub mod parse;
 mod retained;
 mod router;
 mod routes;

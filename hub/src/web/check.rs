@@ -144,7 +144,8 @@ pub(super) fn detail(view: &CheckView) -> String {
         ("Next run", view.next),
     ];
     let link = |name: &'_ str| check_address(name);
-    let total: Duration = state.phases.iter().map(|phase| phase.took).sum();
+    let total =
+        state.phases.iter().map(|phase| phase.took).fold(Duration::ZERO, Duration::saturating_add);
     let kind = match &view.sub_kind {
         Some(kind) => format!("{kind} ({})", view.kind),
         None => view.kind.clone(),
@@ -277,7 +278,7 @@ fn bars(view: &CheckView, total: Duration) -> Vec<Bar> {
     let mut from = Duration::ZERO;
     let bars = view.state.phases.iter().enumerate().map(|(n, phase)| {
         let start = share(from);
-        from += phase.took;
+        from = from.saturating_add(phase.took);
         Bar {
             name: phase.name.clone(),
             took: took(phase.took),

@@ -1,11 +1,13 @@
 //! The `data` of a check: its state as messages carry it and as saved sites keep it. The fields and their types are
 //! the original's; newer ones stand beside them.
 
+use std::time::Duration;
+
 use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
 use crate::{
-    State,
+    Phase, State,
     outcome::{LINE_BYTES, LOG_LINES},
     policy::Alert,
     state::{Condition, Cover, Failure, Report},
@@ -14,6 +16,12 @@ use crate::{
 
 /// Longest log that is taken from outside, in lines. The original does not bound its own.
 const LINES_MAX: usize = 4 * LOG_LINES;
+
+/// Most phases that are sent and taken.
+const PHASES_MAX: usize = 128;
+
+/// Longest phase that is taken from outside: no run lasts a year.
+const PHASE_MAX: Duration = Duration::from_secs(365 * 86_400);
 
 /// The `data` object of a message or of a check in a saved site.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +40,9 @@ impl Data {
             None => return Err("`data.failState` is missing".into()),
             Some(Value::Bool(fails)) => fails.then_some(Failure::Whole),
             Some(Value::String(members)) if members.is_empty() => None,
+            Some(Value::String(members)) if members.contains(char::is_control) => {
+                return Err("`data.failState` has a control character, which no name has".into());
+            }
             Some(Value::String(members)) => Some(Failure::Members(members.clone())),
             Some(Value::Null) => None,
             Some(other) => {
@@ -63,11 +74,7 @@ impl Data {
             text: text(map, "text")?.unwrap_or_default(),
             level: text(map, "level")?,
             soft_fail,
-            phases: match map.get("phases") {
-                None => Vec::new(),
-                Some(phases) => serde_json::from_value(phases.clone())
-                    .map_err(|e| format!("`data.phases` is no list of phases: {e}"))?,
-            },
+            phases: phases(map)?,
             last_check: when(map, "lastCheck", zone)?,
             last_fail: when(map, "lastFail", zone)?,
             last_pass: when(map, "lastPass", zone)?,
@@ -102,7 +109,8 @@ impl Data {
             None => {}
         }
         if !state.phases.is_empty() {
-            let phases = serde_json::to_value(&state.phases).unwrap_or(Value::Null);
+            let phases = &state.phases[..state.phases.len().min(PHASES_MAX)];
+            let phases = serde_json::to_value(phases).unwrap_or(Value::Null);
             map.insert("phases".into(), phases);
         }
         map
@@ -190,6 +198,22 @@ fn when(
 ) -> Result<Option<chrono::DateTime<chrono::Utc>>, String> {
     // A time in a form nobody knows is no reason to lose the state that came with it.
     Ok(text(map, key)?.and_then(|text| time::parse(&text, zone)))
+}
+
+fn phases(map: &Map<String, Value>) -> Result<Vec<Phase>, String> {
+    let Some(phases) = map.get("phases") else { return Ok(Vec::new()) };
+    let phases: Vec<Phase> = serde_json::from_value(phases.clone())
+        .map_err(|e| format!("`data.phases` is no list of phases: {e}"))?;
+    if phases.len() > PHASES_MAX {
+        return Err(format!("`data.phases` has {} phases, more than {PHASES_MAX}", phases.len()));
+    }
+    // Two that are long enough have no sum.
+    if phases.iter().any(|phase| phase.name.len() > LINE_BYTES || phase.took > PHASE_MAX) {
+        return Err(format!(
+            "`data.phases` has a name of more than {LINE_BYTES} bytes, or lasts more than a year"
+        ));
+    }
+    Ok(phases)
 }
 
 fn lines(map: &Map<String, Value>) -> Result<Vec<String>, String> {

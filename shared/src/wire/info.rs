@@ -10,6 +10,12 @@ use super::PAYLOAD_MAX;
 /// Version of this message. Readers take every version and ignore keys they do not know.
 pub const VERSION: u32 = 1;
 
+/// Most labels of an agent.
+const LABELS_MAX: usize = 64;
+
+/// Longest text in it, in bytes.
+const TEXT_MAX: usize = 256;
+
 /// Who an agent is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -44,11 +50,52 @@ impl Info {
             return Err(format!("{} bytes, more than the {PAYLOAD_MAX} allowed", payload.len()));
         }
         let info: Self = serde_json::from_slice(payload).map_err(|e| format!("no info: {e}"))?;
-        let long = |text: &String| text.len() > 256;
+        let long = |text: &String| text.len() > TEXT_MAX;
         let labels = info.labels.iter().any(|(key, value)| long(key) || long(value));
-        if labels || info.labels.len() > 64 || long(&info.version) || long(&info.host) {
-            return Err("an info message with a label, version or host beyond 256 bytes".into());
+        let texts = [&info.version, &info.host, &info.os, &info.config_hash];
+        if labels || info.labels.len() > LABELS_MAX || texts.into_iter().any(long) {
+            return Err(format!(
+                "an info message with more than {LABELS_MAX} labels or {TEXT_MAX} bytes in one text"
+            ));
         }
         Ok(info)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_text_is_bounded() {
+        let long = "x".repeat(TEXT_MAX + 1);
+        for key in ["version", "host", "os", "configHash"] {
+            let payload = |text: &str| json!({ key: text }).to_string().into_bytes();
+            assert!(Info::parse(&payload(&long)).is_err(), "{key}");
+            assert!(Info::parse(&payload(&long[1..])).is_ok(), "{key}");
+        }
+        let labels = |count: usize| {
+            let labels: BTreeMap<_, _> = (0..count).map(|n| (n.to_string(), "")).collect();
+            json!({ "labels": labels }).to_string().into_bytes()
+        };
+        assert!(Info::parse(&labels(LABELS_MAX)).is_ok());
+        assert!(Info::parse(&labels(LABELS_MAX + 1)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_payload_is_too_strange_and_what_is_written_is_read(
+            payload in prop::collection::vec(any::<u8>(), 0..200),
+            host in "\\PC{0,60}", labels in prop::collection::btree_map("\\PC{0,8}", "\\PC{0,8}", 0..8),
+            checks: u32,
+        ) {
+            _ = Info::parse(&payload);
+            let info = Info { v: VERSION, host, labels, checks, ..Info::default() };
+            let written = serde_json::to_vec(&info).expect("JSON");
+            prop_assert_eq!(Info::parse(&written), Ok(info));
+        }
     }
 }

@@ -102,9 +102,9 @@ impl Message {
     }
 }
 
-/// Shortens the log, and then the list of failing members, until readers take the message.
+/// Shortens the list of failing members and the log, and leaves out the phases, until readers take the message.
 fn fitting(mut data: Map<String, Value>) -> Map<String, Value> {
-    const MEMBERS: usize = PAYLOAD_MAX / 4;
+    const MEMBERS: usize = PAYLOAD_MAX / 8;
     if let Some(Value::String(members)) = data.get_mut("failState")
         && members.len() > MEMBERS
     {
@@ -113,20 +113,30 @@ fn fitting(mut data: Map<String, Value>) -> Map<String, Value> {
         members.truncate(edge);
         members.push_str(",…");
     }
-    // Escaped, a byte may become six.
-    let logged = |data: &Map<String, Value>| match data.get("log") {
-        Some(Value::Array(log)) => log.iter().filter_map(Value::as_str).map(str::len).sum(),
-        _ => 0_usize,
-    };
-    while logged(&data) > PAYLOAD_MAX / 16
-        && Value::Object(data.clone()).to_string().len() > PAYLOAD_MAX / 2
-    {
+    // Escaped, a byte may become six; most messages need not be written to know that they fit.
+    if data.values().map(bytes).sum::<usize>() <= PAYLOAD_MAX / 16 {
+        return data;
+    }
+    while Value::Object(data.clone()).to_string().len() > PAYLOAD_MAX / 2 {
         match data.get_mut("log") {
             Some(Value::Array(log)) if !log.is_empty() => log.truncate(log.len() / 2),
-            _ => break,
+            _ => {
+                data.shift_remove("phases");
+                break;
+            }
         }
     }
     data
+}
+
+/// Bytes of all texts in a value, and a few for each number.
+fn bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(list) => list.iter().map(bytes).sum(),
+        Value::Object(map) => map.values().map(bytes).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+    }
 }
 
 fn string<'a>(map: &'a Map<String, Value>, key: &str) -> Result<&'a str, Rejected> {
@@ -136,5 +146,120 @@ fn string<'a>(map: &'a Map<String, Value>, key: &str) -> Result<&'a str, Rejecte
             Err(Rejected::Shape(format!("`{key}` is {}, wanted a string", data::kind(other))))
         }
         None => Err(Rejected::Shape(format!("`{key}` is missing"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        Phase,
+        state::{Condition, Failure, Rule, Seen, step},
+    };
+
+    const ZONE: Tz = Tz::America__St_Johns;
+
+    fn parse(value: &Value) -> Result<Message, Rejected> {
+        Message::parse(value.to_string().as_bytes(), ZONE)
+    }
+
+    fn of(data: Value) -> Value {
+        json!({ "name": "x", "type": "disk", "data": data })
+    }
+
+    #[test]
+    fn phases_that_nobody_can_add_up_are_refused() {
+        let phases = |phases: Value| parse(&of(json!({ "failState": false, "phases": phases })));
+        assert!(
+            phases(json!([{ "name": "dns", "ms": 0.5 }, { "name": "tls", "ms": 3e10 }])).is_ok()
+        );
+        for wrong in [
+            json!([{ "name": "dns", "ms": 1.8e22 }, { "name": "tls", "ms": 1.8e22 }]),
+            json!([{ "name": "dns", "ms": 1e300 }]),
+            json!([{ "name": "dns", "ms": -1 }]),
+            json!([{ "name": "x".repeat(1000), "ms": 1 }]),
+            json!(vec![json!({ "name": "dns", "ms": 1 }); 1000]),
+        ] {
+            assert!(phases(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_taken_is_not_too_long_to_be_published_again() {
+        let long = "\"".repeat(1000);
+        let phases = vec![json!({ "name": "\u{1}".repeat(80), "ms": 1 }); 120];
+        let members = vec!["\"a\""; 6000].join(",");
+        for data in [
+            json!({ "failState": members, "text": long, "level": long, "softFail": long }),
+            json!({ "failState": true, "phases": phases, "text": long }),
+            json!({ "failState": true, "log": vec!["\u{1}".repeat(50); 200], "phases": phases[..9] }),
+        ] {
+            let message = parse(&of(data)).expect("it is taken");
+            let seen = Seen::Reported(&message.report, DateTime::UNIX_EPOCH);
+            let (state, _) = step(&Rule::default(), &State::default(), seen);
+            let written = Message::write(None, &message.name, "sequence", &state, true, ZONE);
+            assert!(Message::parse(&written, ZONE).is_ok(), "{} bytes", written.len());
+        }
+        let control = json!({ "failState": "a\u{1}b" });
+        assert!(parse(&of(control)).is_err());
+    }
+
+    prop_compose! {
+        fn states()(
+            text in "\\PC{0,40}", log in prop::collection::vec(".{0,40}", 0..6), level in prop::option::of(".{0,9}"),
+            fails in 0..4_u8, fail_count: u32, threshold in 1..9_u32, at in 0..4_000_000_000_i64,
+            phases in prop::collection::vec(("[a-z]{1,8}", 0..100_000_u64), 0..6),
+        ) -> State {
+            let condition = match fails {
+                0 => Condition::Pass,
+                1 => Condition::Fail(Failure::Whole),
+                2 => Condition::Fail(Failure::Warning),
+                _ => Condition::Fail(Failure::Members("a, b,c".into())),
+            };
+            let phases = phases.into_iter().map(|(name, micros)| {
+                Phase { name, took: std::time::Duration::from_micros(micros) }
+            });
+            State {
+                condition, text, log, level, fail_count, threshold, phases: phases.collect(),
+                last_check: DateTime::from_timestamp(at, 0), ..State::default()
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(state in states(), name in "[^\\p{Cc}]{1,40}", alerts: bool) {
+            let name = CheckName::try_from(name).expect("made to be one");
+            let written = Message::write(None, &name, "disk", &state, alerts, ZONE);
+            let message = Message::parse(&written, ZONE).expect("it can be read");
+            prop_assert_eq!((message.name, message.alerts), (name, alerts));
+            let report = message.report;
+            prop_assert_eq!((report.text, report.level), (state.text.clone(), state.level.clone()));
+            prop_assert_eq!((report.log, report.phases), (state.log.clone(), state.phases.clone()));
+            prop_assert_eq!((report.fail_count, report.threshold), (Some(state.fail_count), Some(state.threshold)));
+            prop_assert_eq!(report.last_check, state.last_check);
+            let failure = match state.condition {
+                Condition::Fail(failure) => Some(failure),
+                _ => None,
+            };
+            prop_assert_eq!(report.failure, failure);
+        }
+
+        #[test]
+        fn no_payload_is_too_strange(
+            bytes in prop::collection::vec(any::<u8>(), 0..100),
+            key in "threshold|failState|failCount|log|softFail|lastCheck|level|severity|text|phases|paused|blocked",
+            value in "null|true|-1|1e99|18446744073709551615|\"\\PC{0,9}\"|\\[[0-9,\"a]{0,9}\\]|\\{\\}|[0-9]{1,30}",
+        ) {
+            _ = Message::parse(&bytes, ZONE);
+            let text = format!("{{\"name\":\"x\",\"type\":\"disk\",\"data\":{{\"failState\":true,\"{key}\":{value}}}}}");
+            if let Ok(message) = Message::parse(text.as_bytes(), ZONE) {
+                prop_assert_eq!(message.name.as_str(), "x");
+            }
+        }
     }
 }

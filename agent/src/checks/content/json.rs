@@ -14,9 +14,12 @@ pub(in crate::checks) const JSON_IS: Opt = Opt::text(
     "what each such value must be: `ok`, `true`, `== 1`, `!= 0`, `< 100`, `>= 2.5`",
 );
 
+/// Deepest nesting of brackets in a path. With each level of filters within filters the time to read it doubles.
+const NESTED: usize = 6;
+
 /// What is expected of values in a text.
 #[derive(Debug)]
-pub(super) struct Expected {
+pub(in crate::checks) struct Expected {
     path: Path,
     is: Option<Is>,
 }
@@ -49,16 +52,16 @@ enum Operator {
 
 /// What was found where it was expected.
 #[derive(Debug, PartialEq)]
-pub(super) struct Found {
+pub(in crate::checks) struct Found {
     /// In words.
-    pub(super) text: String,
+    pub(in crate::checks) text: String,
     /// The value, where it is one number alone.
-    pub(super) number: Option<String>,
+    pub(in crate::checks) number: Option<String>,
 }
 
 impl Expected {
     /// Reads `jsonPath` and `jsonIs`.
-    pub(super) fn read(options: &mut Options<'_>) -> Option<Self> {
+    pub(in crate::checks) fn read(options: &mut Options<'_>) -> Option<Self> {
         let is = options.text("jsonIs").map(Is::parse);
         let Some(text) = options.text("jsonPath").filter(|text| !text.is_empty()) else {
             if is.is_some() {
@@ -73,7 +76,7 @@ impl Expected {
     ///
     /// # Errors
     /// What is there instead, as a clause: `$.state is "down", expected "up"`.
-    pub(super) fn judge(&self, text: &[u8], name: &str) -> Result<Found, String> {
+    pub(in crate::checks) fn judge(&self, text: &[u8], name: &str) -> Result<Found, String> {
         let path = &self.path;
         let document: Value = serde_json::from_slice(text)
             .map_err(|error| format!("{name} is no JSON ({error}), expected one with {path}"))?;
@@ -110,6 +113,10 @@ impl Path {
     }
 
     fn parse(options: &mut Options<'_>, name: &'static str, text: &str) -> Option<Self> {
+        if let Some((wrong, right)) = unfit(text) {
+            options.fault(name, wrong, right);
+            return None;
+        }
         match JsonPath::parse(text) {
             Ok(path) => Some(Self { path, text: text.into() }),
             Err(error) => {
@@ -185,6 +192,51 @@ impl fmt::Display for Is {
     }
 }
 
+/// Why a path is not given to its parser: the fault, and what would be right. It would panic at a text that breaks off
+/// within `\u`, and take what a check may not have for others. Brackets and dots in quotes do not count.
+fn unfit(path: &str) -> Option<(&'static str, &'static str)> {
+    let (mut depth, mut deepest, mut descents, mut filtered) = (0_usize, 0, 0, false);
+    let (mut quote, mut before) = (None, ' ');
+    let mut chars = path.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(_), '\\') => {
+                if chars.next() == Some('u') && !is_code(chars.as_str()) {
+                    let right = "four digits behind `\\u`, as in `\\u00e4`";
+                    return Some(("it has a `\\u` without its digits", right));
+                }
+            }
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '[' | '(') => depth += 1,
+            (None, ']' | ')') => depth = depth.saturating_sub(1),
+            (None, '.') if before == '.' => {
+                descents += 1;
+                filtered |= depth > 0;
+            }
+            (None, _) => {}
+        }
+        deepest = deepest.max(depth);
+        before = c;
+    }
+    if deepest > NESTED {
+        return Some((
+            "it is nested too deeply",
+            "one with six brackets within each other at most",
+        ));
+    }
+    (descents > 1 || filtered).then_some((
+        "it has `..` twice or within a filter, which a large answer makes endless",
+        "one `..` at most, outside of filters, as in `$..queue[*].length`",
+    ))
+}
+
+/// Whether a text begins with four hexadecimal digits.
+fn is_code(text: &str) -> bool {
+    text.as_bytes().get(..4).is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit))
+}
+
 /// A number, also where it stands in quotes as many services write it.
 fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
@@ -207,6 +259,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    /// Options of no type in particular.
+    const OPTIONS: &[Opt] = &[Opt::text("jsonPath", "none", "a path"), JSON_IS];
 
     fn judge(path: &str, is: Option<&str>, body: &[u8]) -> Result<Found, String> {
         let text = path.into();
@@ -247,7 +302,50 @@ mod tests {
         assert!(wrong.starts_with("its body is no JSON"), "{wrong}");
     }
 
+    /// Thirty levels took longer to read than anybody waits. Ten `..` took all memory, given an answer that is nested.
+    #[test]
+    fn a_path_that_takes_forever_is_refused() {
+        let nested = |levels: usize| format!("${}{}", "[?@".repeat(levels), "]".repeat(levels));
+        let read = |path: &str| {
+            let options = json!({ "jsonPath": path });
+            let options = options.as_object().expect("options");
+            Options::read(options, OPTIONS, Expected::read).0
+        };
+        assert!(read(&nested(30)).is_none());
+        assert!(read(&nested(NESTED)).is_some());
+        assert!(read("$['[[[[[[[[', \"((((\\\"((((\"]").is_some());
+        for path in ["$..a..b", "$..*..*..*", "$[?@..a]", "$[?$..a]", "$[?@.a[?length(@..b) > 1]]"]
+        {
+            assert!(read(path).is_none(), "{path}");
+        }
+        for path in ["$..a", "$..a[?@.b == '..']", "$['....']..c.d"] {
+            assert!(read(path).is_some(), "{path}");
+        }
+    }
+
+    /// The parser of paths panicked.
+    #[test]
+    fn a_path_that_breaks_off_within_a_character_is_refused() {
+        for path in [r#"$["\u"#, r#"$['\uD"#, r#"$["\uD83D\uD"#, r#"$["\u12"]"#] {
+            let options = json!({ "jsonPath": path });
+            let options = options.as_object().expect("options");
+            let (read, faults) = Options::read(options, OPTIONS, Expected::read);
+            assert!(read.is_none() && faults.len() == 1, "{path}: {faults:?}");
+        }
+        assert!(judge(r#"$["\u00e4\uD83D\uDE00"]"#, None, r#"{"ä😀": 1}"#.as_bytes()).is_ok());
+    }
+
     proptest! {
+        #[test]
+        fn any_path_is_read_or_refused(
+            path in "\\$(\\[|\\]|\\(|\\)|\\?|@|\\.|\\*|[a\"'\\\\uD0-9:,!=<|&]|length){0,24}|\\PC{0,20}"
+        ) {
+            let options = json!({ "jsonPath": path });
+            let options = options.as_object().expect("options");
+            let (read, faults) = Options::read(options, OPTIONS, Expected::read);
+            prop_assert!(read.is_some() || path.is_empty() || !faults.is_empty());
+        }
+
         #[test]
         fn no_body_makes_it_panic(body in any::<Vec<u8>>(), is in ".{0,12}") {
             _ = judge("$..a", Some(&is), &body);

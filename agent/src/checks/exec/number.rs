@@ -46,6 +46,9 @@ impl Number {
         let (number, unit) = value.split_at(edge);
         let (value, unit) =
             if value == "U" { (None, "") } else { (Some(checked(number)?), short(unit)?) };
+        if unit.contains(char::is_control) {
+            return None;
+        }
         let mut next = || fields.next().unwrap_or_default();
         Some(Self {
             label: label
@@ -211,6 +214,7 @@ mod tests {
         }
         assert_eq!(read("some words a=1"), ["a: 1"]);
         assert_eq!(read("a=inf b=nan c=1"), ["c: 1"]);
+        assert_eq!(read("a=1\u{1b}[2J b=1"), ["b: 1"]);
         assert_eq!(read(&"a=1 ".repeat(1000)).len(), MOST);
         assert_eq!(read(&format!("a={} b=1", "9".repeat(500))), ["b: 1"]);
     }

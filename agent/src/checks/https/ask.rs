@@ -48,7 +48,8 @@ impl Https {
         self.exchange(stream, version, Some(certificate), place, ask, steps).await
     }
 
-    async fn exchange(
+    /// Asks on a connection, and takes the answer.
+    pub(super) async fn exchange(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         version: Version,

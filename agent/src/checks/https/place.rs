@@ -123,6 +123,7 @@ fn path(options: &mut Options<'_>) -> Option<Uri> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
@@ -161,6 +162,22 @@ mod tests {
             ("https://", "it redirects to `https://`, which is no address to ask"),
         ] {
             assert_eq!(leads(location), Err(wrong.into()), "{location}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_redirect_leads_out_of_tls_or_nowhere(
+            location in prop::collection::vec(any::<u8>(), 0..60),
+            url in "(https?:)?(//)?[a-z0-9.:@\\[\\]%-]{0,20}[/?#\\PC]{0,3}\\PC{0,20}",
+        ) {
+            let (place, demands) = place(json!({"hostname": "a.example", "reqPath": "/one"}));
+            for location in [&location[..], url.as_bytes()] {
+                if let Ok(to) = place.redirected(location, &demands) {
+                    prop_assert!(to.tls.is_some());
+                    prop_assert!(Url::parse(&to.url()).is_ok(), "{}", to.url());
+                }
+            }
         }
     }
 

@@ -70,7 +70,44 @@ fn range(word: &str) -> Option<RangeInclusive<u16>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
+
+    fn statuses(given: serde_json::Value) -> Option<Statuses> {
+        let given = json!({ "status": given });
+        let given = given.as_object().expect("options");
+        let read = |options: &mut Options<'_>| Some(Statuses::read(options));
+        Options::read(given, super::super::KIND.options, read).0
+    }
+
+    fn taken(statuses: &Statuses) -> Vec<u16> {
+        let take = |code: &u16| statuses.take(StatusCode::from_u16(*code).expect("a status"));
+        (100..=999).filter(take).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_list_takes_what_one_of_its_words_takes(
+            words in prop::collection::vec("any|below [1-9][0-9]{2}|[1-9][0-9]{2}( ?- ?[1-9][0-9]{2})?", 1..5)
+        ) {
+            let each: Option<Vec<_>> = words.iter().map(|word| statuses(json!(word))).collect();
+            let all = statuses(json!(words));
+            prop_assert_eq!(all.is_some(), each.is_some());
+            let (Some(all), Some(each)) = (all, each) else { return Ok(()) };
+            let one = |code: &u16| each.iter().any(|statuses| taken(statuses).contains(code));
+            prop_assert_eq!(taken(&all), (100..=999).filter(one).collect::<Vec<_>>());
+            // As one text with commas it is the same, and so is what a sentence says.
+            prop_assert_eq!(taken(&statuses(json!(words.join(","))).expect("the same")), taken(&all));
+            prop_assert_eq!(taken(&statuses(json!(all.to_string())).expect("the same")), taken(&all));
+        }
+
+        #[test]
+        fn no_text_is_too_strange(text in "\\PC{0,20}|[a-z0-9, -]{0,20}") {
+            _ = statuses(json!(text));
+        }
+    }
 
     #[test]
     fn statuses_are_read_as_they_are_meant() {

@@ -3,6 +3,7 @@
 
 mod imap;
 mod login;
+pub(super) mod parse;
 mod reply;
 mod smtp;
 #[cfg(test)]
@@ -23,7 +24,6 @@ use login::Login;
 use wire::{Stream, Wire};
 
 pub(super) use login::{PASSWORD, USERNAME};
-pub(super) use reply::{Reply, Response};
 
 /// What makes one type of check of a mail server.
 #[derive(Debug)]
@@ -70,18 +70,7 @@ struct Mail {
 
 /// Reads the options that all of them share, and makes the check.
 pub(super) fn plan(options: &mut Options<'_>, service: Service) -> Option<Plan> {
-    let reach = Reach::read(options, service.port, service.timeout);
-    let tls = Tls::read(options);
-    let login = Login::read(options);
-    if login.is_some() && service.security == Security::Plain {
-        let right = "TLS, or neither `username` nor `password`";
-        options.fault("password", "without TLS anybody on the way could read it", right);
-    } else if login.is_some() && tls.proves_nothing() {
-        let wrong = "with `selfsigned` it goes to whoever answers";
-        options.warning("password", wrong, "trust the server's certificate with `cafile` instead");
-    }
-    let alerts = options.flag("warnAlerts", false);
-    Some(Plan::Probe(Arc::new(Mail { service, reach: reach?, tls, login, alerts })))
+    Some(Plan::Probe(Arc::new(Mail::read(options, service)?)))
 }
 
 #[async_trait]
@@ -132,10 +121,7 @@ impl Talk for Mail {
             }
             Security::Start => {
                 let mut wire = Wire::new(stream, steps, log);
-                match self.service.protocol {
-                    Protocol::Smtp => smtp::start_tls(&mut wire, &me).await?,
-                    Protocol::Imap => imap::start_tls(&mut wire).await?,
-                }
+                self.start_tls(&mut wire, &me).await?;
                 log = wire.log;
                 stream = wire.lines.bare()?;
             }
@@ -151,6 +137,34 @@ impl Talk for Mail {
 }
 
 impl Mail {
+    fn read(options: &mut Options<'_>, service: Service) -> Option<Self> {
+        let reach = Reach::read(options, service.port, service.timeout);
+        let tls = Tls::read(options);
+        let login = Login::read(options);
+        if login.is_some() && service.security == Security::Plain {
+            let right = "TLS, or neither `username` nor `password`";
+            options.fault("password", "without TLS anybody on the way could read it", right);
+        } else if login.is_some() && tls.proves_nothing() {
+            let wrong = "with `selfsigned` it goes to whoever answers";
+            let right = "trust the server's certificate with `cafile` instead";
+            options.warning("password", wrong, right);
+        }
+        let alerts = options.flag("warnAlerts", false);
+        Some(Self { service, reach: reach?, tls, login, alerts })
+    }
+
+    /// All that is said before TLS begins.
+    async fn start_tls<S: Stream>(
+        &self,
+        wire: &mut Wire<'_, S>,
+        me: &str,
+    ) -> Result<(), TalkError> {
+        match self.service.protocol {
+            Protocol::Smtp => smtp::start_tls(wire, me).await,
+            Protocol::Imap => imap::start_tls(wire).await,
+        }
+    }
+
     /// All that is said once it is known how.
     async fn session<S: Stream>(
         &self,

@@ -138,3 +138,50 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
 fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A certificate with names of every kind.
+    fn der() -> Vec<u8> {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut params = rcgen::CertificateParams::new(["www.example.org".into(), "::1".into()])
+            .expect("good names");
+        params.distinguished_name.push(rcgen::DnType::CommonName, "Example");
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.self_signed(&key).expect("signed").der().to_vec()
+    }
+
+    #[test]
+    fn what_a_certificate_says_is_read() {
+        let certificate = Certificate::read(&der()).expect("a certificate");
+        assert_eq!(certificate.names, ["www.example.org", "::1"]);
+        assert_eq!(certificate.subject, "CN=Example");
+        assert!(certificate.self_signed && certificate.authority);
+    }
+
+    proptest! {
+        #[test]
+        fn no_damage_is_too_strange(
+            at in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            static DER: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(der);
+            let mut bytes = DER.clone();
+            for (index, byte) in at {
+                bytes[index.index(DER.len())] = byte;
+            }
+            if let Some(certificate) = Certificate::read(&bytes) {
+                let (now, zone) = (DateTime::UNIX_EPOCH, Tz::UTC);
+                for line in certificate.lines(&[CertificateDer::from(&bytes[..])], now, zone) {
+                    prop_assert!(!line.contains(char::is_control), "{line:?}");
+                }
+                _ = certificate.end(now, zone);
+            }
+            _ = Certificate::read(&bytes[..cut.index(bytes.len())]);
+        }
+    }
+}

@@ -20,6 +20,7 @@ const ALL: usize = 256 * 1024;
 pub(crate) struct Lines<S> {
     stream: S,
     waiting: Vec<u8>,
+    /// Bytes of the lines so far.
     taken: usize,
 }
 
@@ -61,31 +62,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lines<S> {
         let mut looked = 0;
         loop {
             if let Some(end) = self.waiting[looked..].iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.waiting.drain(..=looked + end).collect();
+                let end = looked + end;
+                self.bounded(end)?;
+                self.taken += end + 1;
+                let line: Vec<u8> = self.waiting.drain(..=end).collect();
                 let line = line.trim_ascii_end();
                 let line = String::from_utf8_lossy(line).into_owned();
                 steps.got(&line);
                 return Ok(line);
             }
             looked = self.waiting.len();
-            if looked > LINE {
-                return Err(LineError::LongLine);
-            }
-            if self.taken > ALL {
-                return Err(LineError::TooMuch);
-            }
+            self.bounded(looked)?;
             let mut piece = [0; 4096];
             match self.stream.read(&mut piece).await {
                 Ok(0) => return Err(LineError::Closed),
-                Ok(some) => {
-                    self.taken += some;
-                    self.waiting.extend_from_slice(&piece[..some]);
-                }
+                Ok(some) => self.waiting.extend_from_slice(&piece[..some]),
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     return Err(LineError::Closed);
                 }
                 Err(error) => return Err(LineError::Broken(error)),
             }
+        }
+    }
+
+    /// Whether a line may have so many bytes; in however many pieces they come.
+    fn bounded(&self, bytes: usize) -> Result<(), LineError> {
+        let left = ALL.saturating_sub(self.taken);
+        match bytes {
+            _ if bytes <= LINE.min(left) => Ok(()),
+            _ if left < LINE => Err(LineError::TooMuch),
+            _ => Err(LineError::LongLine),
         }
     }
 
@@ -118,7 +124,11 @@ mod tests {
     use super::*;
 
     async fn lines(said: &[u8]) -> (Vec<String>, LineError) {
-        let (mut server, client) = tokio::io::duplex(1 << 20);
+        lines_in_pieces(said, 1 << 20).await
+    }
+
+    async fn lines_in_pieces(said: &[u8], piece: usize) -> (Vec<String>, LineError) {
+        let (mut server, client) = tokio::io::duplex(piece);
         let said = said.to_vec();
         tokio::spawn(async move {
             // Whoever has heard enough hangs up.
@@ -147,6 +157,25 @@ mod tests {
         assert!(matches!(error, LineError::LongLine), "{error}");
         let (_, error) = lines(&b"ab\r\n".repeat(1 << 18)).await;
         assert!(matches!(error, LineError::TooMuch), "{error}");
+    }
+
+    /// The longest line was once up to half as long again, as the end of it came with its beginning or not.
+    #[tokio::test]
+    async fn how_long_a_line_may_be_does_not_depend_on_its_pieces() {
+        for (length, fits) in [(LINE, true), (LINE + 1, false), (LINE + 4000, false)] {
+            let said = [&vec![b'a'; length][..], b"\n"].concat();
+            for piece in [1, 1000, 4096, 1 << 20] {
+                let (all, error) = lines_in_pieces(&said, piece).await;
+                assert_eq!(all.len(), usize::from(fits), "{length} in pieces of {piece}");
+                assert_eq!(matches!(error, LineError::Closed), fits, "{error}");
+            }
+        }
+        let said = b"0123456789abcde\n".repeat(ALL / 16 + 300);
+        for piece in [999, 4096, 1 << 20] {
+            let (all, error) = lines_in_pieces(&said, piece).await;
+            assert!(matches!(error, LineError::TooMuch), "{error}");
+            assert_eq!(all.len(), ALL / 16, "in pieces of {piece}");
+        }
     }
 
     #[tokio::test]

@@ -7,11 +7,19 @@ use roxmltree::{Document, Node, ParsingOptions};
 /// Most nodes of a document; a probe's has a few dozen.
 const NODES: u32 = 20_000;
 
+/// Most attributes of a document. Whoever parses it compares each with all others of its element.
+const ATTRIBUTES: usize = 4096;
+
+/// Most namespaces of a document, which are carried on from each element to all within it.
+const NAMESPACES: usize = 16;
+
 /// Why there is no temperature in a document: a clause that goes on from the service.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub(in crate::checks) enum NoTemperature {
     #[error("its event.xml is no XML: {0}")]
     Xml(#[from] roxmltree::Error),
+    #[error("its event.xml has too many attributes: is it a probe by Comet?")]
+    Attributes,
     #[error("there is no `all/vs1` in its event.xml: is it a probe by Comet?")]
     Missing,
     #[error("`all/vs1` in its event.xml is `{0}`, no temperature in °C")]
@@ -25,6 +33,9 @@ pub(in crate::checks) fn temperature(document: &[u8]) -> Result<f64, NoTemperatu
         // Whatever else it is in, the digits and the sign of the degree are those of Latin-1.
         Err(_) => document.iter().map(|byte| char::from(*byte)).collect(),
     };
+    if text.matches('=').count() > ATTRIBUTES || text.matches("xmlns").count() > NAMESPACES {
+        return Err(NoTemperature::Attributes);
+    }
     let options = ParsingOptions { nodes_limit: NODES, ..ParsingOptions::default() };
     let document = Document::parse_with_options(&text, options)?;
     let value = child(document.root_element(), "all")
@@ -85,6 +96,19 @@ mod tests {
     fn neither_many_nodes_nor_deep_ones_are_too_much() {
         assert!(read(&"<a/>".repeat(NODES as usize)).is_err());
         assert!(read(&"<a>".repeat(60_000)).is_err());
+    }
+
+    /// 256 KiB of either took from seconds to minutes, and the second more than 100 MB.
+    #[test]
+    fn attributes_and_namespaces_that_grow_with_their_square_are_refused() {
+        let attributes: String = (0..20_000).map(|n| format!(" a{n}=\"\"")).collect();
+        let spaces: String = (0..5_000).map(|n| format!(" xmlns:a{n}=\"\"")).collect();
+        let nested = "<b xmlns:x=\"y\">".repeat(5_000);
+        for inner in [format!("<a{attributes}/>"), format!("<a{spaces}>{nested}")] {
+            assert_eq!(read(&inner), Err(NoTemperature::Attributes));
+        }
+        let usual = "<all xmlns:x=\"y\" a=\"b=c\"><vs1 d=\"=\">1°C</vs1></all>";
+        assert_eq!(read(usual), Ok(1.0));
     }
 
     proptest! {

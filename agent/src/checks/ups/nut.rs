@@ -5,11 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fletchck_shared::Outcome;
 use nut_client::Variable;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::variable::variable;
 use crate::checks::{
     Look, Options, Probe,
-    net::{GRACE, Lines, Reach, Steps, Talk, TalkError, converse},
+    net::{GRACE, Lines, Reach, Steps, Talk, TalkError, Target, converse},
 };
 
 /// Most variables of one UPS.
@@ -18,15 +19,15 @@ const VARIABLES: usize = 1000;
 /// A UPS behind a NUT server.
 #[derive(Debug)]
 pub(super) struct Nut {
-    pub(super) reach: Reach,
+    reach: Reach,
     /// Its name at the server.
-    pub(super) ups: String,
-    pub(super) charge: Charge,
+    ups: String,
+    charge: Charge,
 }
 
 /// What is demanded of the battery's charge, percent.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Charge {
+struct Charge {
     fewest: Option<f64>,
     warn: Option<f64>,
     warn_alerts: bool,
@@ -34,7 +35,7 @@ pub(super) struct Charge {
 
 impl Charge {
     /// Reads `charge`, `warn` and `warnAlerts`.
-    pub(super) fn read(options: &mut Options<'_>) -> Self {
+    fn read(options: &mut Options<'_>) -> Self {
         let fewest = options.number("charge", 0.0..=100.0, "a percentage");
         let warn = options.number("warn", 0.0..=100.0, "a percentage");
         if let (Some(fewest), Some(warn)) = (fewest, warn)
@@ -72,7 +73,37 @@ impl Talk for Nut {
     }
 
     async fn talk(&self, _: &Look<'_>, steps: &mut Steps) -> Result<Outcome, TalkError> {
-        let mut lines = Lines::new(self.reach.connect(steps).await?);
+        self.ask(Lines::new(self.reach.connect(steps).await?), steps).await
+    }
+}
+
+impl Nut {
+    /// Reads the options of a UPS that a NUT server watches.
+    pub(super) fn read(options: &mut Options<'_>) -> Option<Self> {
+        let charge = Charge::read(options);
+        let ups = options.text("upsName").filter(|name| !name.is_empty()).unwrap_or("ups");
+        if ups.contains(|c: char| c.is_whitespace() || c == '"' || c == '\\') {
+            let right = "one word, as in the ups.conf of NUT";
+            options.fault("upsName", "it is no name of a UPS", right);
+        }
+        let target = match options.given("hostname") {
+            true => Target::read(options, "hostname"),
+            false => Target::parse("localhost").ok(),
+        };
+        let port = options.port("port").unwrap_or(3493);
+        let reach = Reach::of(options, target, port, 5);
+        Some(Self { reach: reach?, ups: ups.into(), charge })
+    }
+
+    /// Asks for all variables, and judges them.
+    pub(super) async fn ask<S>(
+        &self,
+        mut lines: Lines<S>,
+        steps: &mut Steps,
+    ) -> Result<Outcome, TalkError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         steps.begin("answer");
         lines.send(&format!("LIST VAR {}", self.ups), steps).await?;
         let mut variables = Vec::new();
@@ -98,9 +129,7 @@ impl Talk for Nut {
         lines.send("LOGOUT", steps).await.ok();
         Ok(self.judge(&variables))
     }
-}
 
-impl Nut {
     fn refused(&self, error: &str) -> String {
         match error.split_ascii_whitespace().next().unwrap_or_default() {
             "DATA-STALE" => {

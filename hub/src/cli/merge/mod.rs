@@ -1,6 +1,8 @@
 //! `fletchck merge FILE`.
 
 mod apply;
+#[doc(hidden)]
+pub mod parse;
 mod table;
 
 use std::{fs, path::Path};

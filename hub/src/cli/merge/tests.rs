@@ -1,5 +1,6 @@
 use std::{fs, path::PathBuf};
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -177,4 +178,20 @@ fn a_table_with_another_separator_says_what_to_put() {
     );
     assert!(told("name\tcheckType\n").ends_with("not tabs"));
     assert_eq!(told("checkType\n"), "line 1: there is no column `name`");
+}
+
+proptest! {
+    #[test]
+    fn no_table_is_too_strange_and_merging_it_twice_is_merging_it_once(
+        text in "\\PC{0,60}",
+        header in "name,checkType(,(trigger|port|tls|actions|inseq|depends|timezone|x|)){0,6}",
+        rows in prop::collection::vec("[a-c]?(,(disk|smtp|5 min|1|yes|a,b|\"a,b\"|UTC|\"|x)?){0,8}", 0..6),
+    ) {
+        _ = table::read(&text);
+        let Ok((import, _)) = table::read(&format!("{header}\n{}", rows.join("\n"))) else { return Ok(()) };
+        let import = Value::from(import);
+        let (once, _) = merged(&json!({ "checks": { "a": { "type": "sequence" } } }), &import);
+        let (twice, _) = merged(&once, &import);
+        prop_assert_eq!(twice, once);
+    }
 }

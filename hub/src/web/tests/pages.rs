@@ -56,6 +56,17 @@ async fn what_fails_stands_first_with_its_reason() {
 }
 
 #[tokio::test]
+async fn a_check_whose_phases_have_no_sum_is_shown() {
+    let site = Site::new();
+    let mut check = view("slow");
+    let phase = |name: &str| Phase { name: name.into(), took: Duration::MAX };
+    check.state.phases = vec![phase("dns"), phase("tls")];
+    let address = crate::web::page::check_address(check.name.as_str());
+    site.board.put(check);
+    assert_eq!(site.admin().await.get(&address).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn an_agent_that_is_away_needs_attention_once() {
     let site = Site::new();
     let barn = AgentId::try_from("barn").expect("an id");
