@@ -10,9 +10,9 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use chrono_tz::Tz;
-use fletchck_shared::schedule::{Beat, Trigger};
+use fletchck_shared::schedule::{Beat, FIRST_RUN_DELAY, Schedule, Trigger};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_util::time::{DelayQueue, delay_queue};
 
@@ -27,6 +27,13 @@ const SLIP: TimeDelta = TimeDelta::milliseconds(50);
 /// From here on the wall clock was set; less is the daily business of keeping it right.
 const PUT_BACK: TimeDelta = TimeDelta::seconds(1);
 
+/// From one first run to the next, where many checks are loaded together. All at once they would keep each other waiting,
+/// and so they would at every later run, for their grids would be the same.
+const TURN: Duration = Duration::from_millis(5);
+
+/// Longest that a first run waits for those before it.
+const LONGEST_QUEUE: Duration = Duration::from_secs(60);
+
 /// Longest timer, as a queue cannot hold one of years. A check that is due later is looked at in between.
 const LONGEST_TIMER: Duration = Duration::from_secs(86_400);
 
@@ -39,6 +46,8 @@ pub struct Scheduler<K> {
     look: Interval,
     clock: Clock,
     dice: Box<dyn FnMut() -> f64 + Send>,
+    /// When there is room for one more first run, but for their delay, on the clock that nobody sets.
+    queue: Duration,
     /// The two clocks when they last agreed.
     agreed: (Duration, DateTime<Utc>),
     /// Whether the clock was set, or the machine slept, and nobody was told yet.
@@ -79,20 +88,37 @@ impl<K: Clone + Eq + Hash> Scheduler<K> {
             look,
             clock,
             dice: Box::new(dice),
+            queue: agreed.0,
             agreed,
             stepped: false,
         }
     }
 
     /// Adds a check, or replaces its beat. See [`Beat::start`]: `resumed` is the mark stored last, `None` for a check that
-    /// never ran or whose trigger was changed.
+    /// never ran or whose trigger was changed. First runs, and those that make up for missed ones, come one after another.
     pub fn set(&mut self, key: K, trigger: Arc<Trigger>, zone: Tz, resumed: Option<DateTime<Utc>>) {
         self.remove(&key);
         self.look_at_clock();
         let now = self.clock.now();
-        let beat = Beat::start(trigger, zone, now, resumed, (self.dice)());
+        let first = (now + FIRST_RUN_DELAY + self.queued(&trigger)).trunc_subsecs(3);
+        let beat = Beat::start(trigger, zone, now, resumed, first, (self.dice)());
+        if beat.due() == Some(first) {
+            self.queue = self.queue.max(self.clock.passed()) + TURN;
+        }
         let timer = lay(&mut self.timers, &key, &beat, now);
         self.entries.insert(key, Entry { beat, timer });
+    }
+
+    /// How long a first run waits for those before it. That of an interval waits for less than the interval, by which time
+    /// the others come round again.
+    fn queued(&self, trigger: &Trigger) -> TimeDelta {
+        let longest = match trigger.schedule() {
+            Schedule::Interval(interval) => interval.period().to_std().unwrap_or(LONGEST_QUEUE),
+            Schedule::Cron(_) => LONGEST_QUEUE,
+        };
+        let queue = self.queue.saturating_sub(self.clock.passed()).as_millis();
+        let wait = queue % longest.min(LONGEST_QUEUE).as_millis().max(1);
+        TimeDelta::milliseconds(i64::try_from(wait).unwrap_or_default())
     }
 
     /// Takes a check out. Whether it was there.
@@ -261,6 +287,38 @@ mod tests {
             if let Some(before) = before.replace(wall.now()) {
                 assert!(wall.now() - before >= TimeDelta::seconds(8), "run {run}");
             }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_checks_that_are_loaded_together_do_not_run_together() {
+        let wall = Wall::new();
+        let mut scheduler = wall.scheduler();
+        // Beside 1,000 new ones, 500 that were missed while nothing ran.
+        for key in 0..1500 {
+            let missed = key % 3 == 2;
+            let trigger = every(if missed { "10 hr" } else { "10 sec" });
+            scheduler.set(key, trigger, Tz::UTC, missed.then(|| at("2026-11-22T10:00:00Z")));
+        }
+        let mut firsts = [0; 8];
+        for _ in 0..1500 {
+            scheduler.next().await;
+            let since = wall.now() - at("2026-11-23T10:00:01Z");
+            firsts[usize::try_from(since.num_seconds()).expect("after the start")] += 1;
+        }
+        assert_eq!(firsts, [200, 200, 200, 200, 200, 200, 200, 100]);
+        // However many there are, an interval waits for no more than itself.
+        for key in 0..3000 {
+            scheduler.set(key, every("10 sec"), Tz::UTC, None);
+            let wait = scheduler.next_run(&key).expect("it runs") - wall.now();
+            assert!(wait <= TimeDelta::milliseconds(11_001), "{wait}");
+        }
+        // A few are not made to wait, and those that are loaded later find nobody before them.
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        for key in 3000..3010 {
+            scheduler.set(key, every("10 sec"), Tz::UTC, None);
+            let wait = scheduler.next_run(&key).expect("it runs") - wall.now();
+            assert!(wait <= TimeDelta::milliseconds(1_050), "{wait}");
         }
     }
 
