@@ -59,6 +59,8 @@ pub(super) struct Core {
     pub(super) members: HashSet<CheckName>,
     /// Checks that changed since the last commit.
     pub(super) touched: IndexSet<CheckName>,
+    /// Checks whose run began since the last commit: that is shown, and nothing of it is worth storing.
+    pub(super) begun: IndexSet<CheckName>,
     pub(super) removed: Vec<CheckName>,
     pub(super) batch: Batch,
     /// Faults to show with all checks anew, once all this is stored.
@@ -172,8 +174,9 @@ impl Core {
                 self.board.remove(&name);
             }
         }
-        for name in std::mem::take(&mut self.touched) {
-            if let Some(entry) = self.entries.get(&name) {
+        let begun = std::mem::take(&mut self.begun);
+        for name in std::mem::take(&mut self.touched).union(&begun) {
+            if let Some(entry) = self.entries.get(name) {
                 self.board.put(self.view(entry));
             }
         }

@@ -159,6 +159,7 @@ impl Engine {
             orphaned: Vec::new(),
             members: Default::default(),
             touched: Default::default(),
+            begun: Default::default(),
             removed: Vec::new(),
             batch: Batch::default(),
             reloaded: None,
