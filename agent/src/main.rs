@@ -5,8 +5,8 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 use fletchck_agent::{
     chain,
-    config::{self, Watch},
-    once,
+    config::{self, BuiltAgent, Watch},
+    once, say,
     service::{Service, log_to_stderr, raise_file_limit},
 };
 use fletchck_shared::CheckName;
@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 /// Runs the checks of one machine and publishes their state over MQTT.
 #[derive(Debug, Parser)]
-#[command(name = "fletchck-agent", version, about, max_term_width = 100)]
+#[command(name = "fletchck-agent", version, max_term_width = 100)]
 struct Args {
     /// Configuration file
     #[arg(long, short, global = true, default_value = "fletchck.conf", value_name = "FILE")]
@@ -30,8 +30,11 @@ struct Args {
 enum Command {
     /// Run the checks
     Run,
-    /// Tell all that is wrong with the configuration; exit 1 if a part of it does not run
-    CheckConfig,
+    /// Tell all that is wrong with a configuration; exit 1 if a part of it does not run
+    CheckConfig {
+        /// The configuration, instead of the one of --config
+        file: Option<PathBuf>,
+    },
     /// Run one check once: phases, log and verdict; exit 1 if it fails
     Check {
         /// Name of the check
@@ -49,17 +52,21 @@ enum Command {
 async fn main() -> ExitCode {
     let args = Args::parse();
     if let Err(reason) = fletchck_agent::install_crypto() {
-        eprintln!("fletchck-agent: {reason}");
+        say::err(format_args!("fletchck-agent: {reason}"));
         return ExitCode::FAILURE;
     }
     let done = match &args.command {
         None | Some(Command::Run) => run(&args).await.map(|()| ExitCode::SUCCESS),
-        Some(Command::CheckConfig) => once::check_config(&args.config),
-        Some(Command::Check { name, explain }) => once::check(&args.config, name, *explain).await,
-        Some(Command::List) => once::list(&args.config),
+        Some(Command::CheckConfig { file }) => {
+            once::check_config(file.as_ref().unwrap_or(&args.config), &BuiltAgent)
+        }
+        Some(Command::Check { name, explain }) => {
+            once::check(&args.config, &BuiltAgent, name, *explain).await
+        }
+        Some(Command::List) => once::list(&args.config, &BuiltAgent),
     };
     done.unwrap_or_else(|reason| {
-        eprintln!("fletchck-agent: {}", chain(reason.as_ref()));
+        say::err(format_args!("fletchck-agent: {}", chain(reason.as_ref())));
         ExitCode::FAILURE
     })
 }
@@ -67,7 +74,7 @@ async fn main() -> ExitCode {
 async fn run(args: &Args) -> anyhow::Result<()> {
     log_to_stderr();
     raise_file_limit();
-    let loaded = config::load(&args.config)?;
+    let loaded = config::load_for(&args.config, &BuiltAgent)?;
     let site = &loaded.site;
     let hears = site.mqtt.as_ref().is_some_and(|mqtt| mqtt.base_topic.is_some());
     if site.webui.is_some() || site.broker.is_some() || hears {
@@ -86,9 +93,9 @@ async fn run(args: &Args) -> anyhow::Result<()> {
             _ = int.recv() => break,
             // Whoever started it starts it again; a monitor that only looks alive helps nobody.
             reason = service.broken() => return Err(reason),
-            _ = watch.changed() => match config::load(&path) {
+            _ = watch.changed() => match config::load_aside(&path, BuiltAgent).await {
                 Ok(loaded) => _ = service.reload(loaded).await,
-                Err(reason) => warn!("the configuration cannot be read, what ran before goes on: {}", chain(&reason)),
+                Err(reason) => service.unread(&reason),
             },
         }
     }

@@ -1,11 +1,11 @@
-//! The reference pages, made from the tables of checks and actions. A test compares them with what is in `docs`:
-//! `FLETCHCK_BLESS=1 cargo test -p fletchck-agent reference` writes them anew.
+//! The reference pages and the example with a check of every type, made from the tables of checks and actions. A test
+//! compares them with what is in the repository: `FLETCHCK_BLESS=1 cargo test -p fletchck-agent reference` writes them anew.
 
 use std::{env, fmt::Write as _, fs, path::Path};
 
 use chrono_tz::Tz;
 use fletchck_shared::config;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
     actions,
@@ -19,18 +19,11 @@ const CHECKS: &str = "\
 Made from the table in `agent/src/checks`; do not edit.
 
 A check stands in the configuration under its name, as in `\"checks\": {\"root\": {…}}`. Beside `type` and `options` every
-check takes `trigger`, `threshold`, `retries`, `priority`, `paused`, `failAction`, `passAction`, `publish`, `actions` and
-`depends`. Every type takes the option `timezone`, the zone of its schedule and of the times it tells.
+check takes the keys that [the configuration](configuration.md) lists: its trigger, how it is judged, who is told. Every
+type takes the option `timezone`, the zone of its schedule and of the times it tells.
 ";
 
-const ACTIONS: &str = "\
-# Types of actions
-
-Made from the table in `agent/src/actions`; do not edit.
-
-An action stands in the configuration under its name, as in `\"actions\": {\"log\": {\"type\": \"log\"}}`, and is told of the
-checks that name it in their `actions`.
-";
+const ACTIONS: &str = include_str!("reference/actions.md");
 
 fn checks_page() -> String {
     let mut page = CHECKS.to_owned();
@@ -48,8 +41,30 @@ fn actions_page() -> String {
     let mut page = ACTIONS.to_owned();
     for kind in actions::KINDS {
         section(&mut page, kind.name, kind.summary, kind.options);
+        let how =
+            if kind.gathers { "together, after 5 seconds" } else { "each check alone, at once" };
+        write!(page, "\nWhat comes close together is told {how}.\n").expect("written");
     }
     page
+}
+
+/// A site with a check of every type, each the example of its type.
+fn example() -> Value {
+    let mut checks = Map::new();
+    for kind in checks::KINDS {
+        let example: Value = serde_json::from_str(kind.example).expect(kind.name);
+        // The names that the example of a sequence has for its members.
+        let name = match kind.name {
+            "memory" => "ram",
+            "cpu" => "load",
+            "disk" => "root",
+            "load" => "load average",
+            other => other,
+        };
+        checks.insert(name.into(), example);
+    }
+    // Jobs report to the check `push` over the broker.
+    json!({ "mqtt": { "hostname": "hub.example.org" }, "checks": checks })
 }
 
 fn section(page: &mut String, name: &str, summary: &str, options: &[Opt]) {
@@ -62,6 +77,8 @@ fn section(page: &mut String, name: &str, summary: &str, options: &[Opt]) {
     }
     page.push_str("\n| option | value | default | meaning |\n|---|---|---|---|\n");
     for Opt { name, shape, default, meaning } in options {
+        // A `|` would begin another column.
+        let (default, meaning) = (default.replace('|', "\\|"), meaning.replace('|', "\\|"));
         writeln!(page, "| `{name}` | {shape} | {default} | {meaning} |").expect("written");
     }
 }
@@ -80,17 +97,20 @@ fn answers(page: &mut String, answers: &Answers) {
 
 #[test]
 fn pages_are_those_of_the_tables() {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
-    for (file, page) in [("checks.md", checks_page()), ("actions.md", actions_page())] {
-        let path = docs.join(file);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (file, page) in [
+        ("docs/checks.md", checks_page()),
+        ("docs/actions.md", actions_page()),
+        ("deploy/examples/checks.json", format!("{:#}\n", example())),
+    ] {
+        let path = root.join(file);
         if env::var_os("FLETCHCK_BLESS").is_some() {
-            fs::create_dir_all(&docs).expect("the folder is made");
             fs::write(&path, &page).expect("the page is written");
         }
         let found = fs::read_to_string(&path).unwrap_or_default();
         assert!(
             found == page,
-            "docs/{file} is out of date: run FLETCHCK_BLESS=1 cargo test -p fletchck-agent reference"
+            "{file} is out of date: run FLETCHCK_BLESS=1 cargo test -p fletchck-agent reference"
         );
     }
 }
@@ -119,26 +139,11 @@ fn names_are_unique_and_in_order_and_everything_is_said() {
 
 #[test]
 fn examples_make_a_site_without_a_fault() {
-    let mut examples = Map::new();
-    for kind in checks::KINDS {
-        let example: Value = serde_json::from_str(kind.example).expect(kind.name);
-        assert_eq!(example["type"], kind.name);
-        // The names that the example of a sequence has for its members.
-        let name = match kind.name {
-            "memory" => "ram",
-            "cpu" => "load",
-            "disk" => "root",
-            "load" => "load average",
-            other => other,
-        };
-        examples.insert(name.into(), example);
-    }
-    let site = serde_json::json!({ "checks": examples });
-    let (site, faults) = config::read(&site, &Built, Tz::UTC);
+    let (site, faults) = config::read(&example(), &Built, Tz::UTC);
     assert_eq!(faults, []);
     assert_eq!(site.checks.len(), checks::KINDS.len());
-    for check in site.checks.values() {
-        let kind = checks::kind(&check.kind).expect("a type");
+    for kind in checks::KINDS {
+        let check = site.checks.values().find(|check| check.kind == kind.name).expect(kind.name);
         let (plan, faults) = kind.plan(&check.options);
         assert!(plan.is_some() && faults.is_empty(), "{}: {faults:?}", kind.name);
     }

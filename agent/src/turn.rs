@@ -17,7 +17,8 @@ use crate::checks::{Before, Look, Probe};
 /// Bounds on the probes that look at once.
 ///
 /// Whoever waits is served in the order of arrival. A check whose last run hung to its limit may take at most three in
-/// four of the places, so that targets which hang in a body leave some to those which answer. What asks this machine alone
+/// four of the places, so that targets which hang in a body leave some to those which answer; where there is but one, they
+/// share it. What asks this machine alone
 /// has places of its own.
 #[derive(Clone, Debug)]
 pub struct Places {
@@ -56,13 +57,13 @@ pub struct Ended {
 }
 
 impl Places {
-    /// As many places as this; at least 4.
+    /// As many places as this; at least one.
     pub fn new(places: usize) -> Self {
-        let places = places.max(4);
+        let places = places.max(1);
         Self {
             all: Arc::new(Semaphore::new(places)),
             local: Arc::new(Semaphore::new(LOCAL)),
-            suspects: Arc::new(Semaphore::new(places * 3 / 4)),
+            suspects: Arc::new(Semaphore::new((places * 3 / 4).max(1))),
         }
     }
 
@@ -127,7 +128,10 @@ impl Turn {
         let looked = AssertUnwindSafe(self.probe.look(&look)).catch_unwind();
         match timeout(limit, looked).await {
             // A probe with a timeout of its own ends a little before its limit.
-            Ok(Ok(outcome)) => Ended { outcome, hung: began.elapsed() * 2 >= limit },
+            Ok(Ok(outcome)) => {
+                let took = began.elapsed();
+                Ended { outcome: in_parts(outcome, took), hung: took * 2 >= limit }
+            }
             Ok(Err(_panic)) => {
                 // A fault of this program must neither end it nor look like a fault of the target.
                 error!("the probe of `{}` broke down; please report this", self.name);
@@ -141,7 +145,15 @@ impl Turn {
 
 fn no_answer(limit: Duration, took: Duration) -> Outcome {
     let text = format!("no answer within {} s", limit.as_secs_f64());
-    Outcome::fail(&text).log([text.clone()]).phases(vec![Phase { name: "total".into(), took }])
+    in_parts(Outcome::fail(&text).log([text.clone()]), took)
+}
+
+/// An outcome whose look is in parts; one that tells none is one part.
+fn in_parts(outcome: Outcome, took: Duration) -> Outcome {
+    if outcome.phases.is_empty() {
+        return outcome.phases(vec![Phase { name: "look".into(), took }]);
+    }
+    outcome
 }
 
 #[cfg(test)]
@@ -196,6 +208,13 @@ mod tests {
         let ended = run(&turn).await;
         assert_eq!(ended.outcome.verdict, Verdict::Pass);
         assert_eq!(ended.outcome.log, ["Retry 2/5", "Retry 3/5"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_tells_no_parts_is_one() {
+        let ended = run(&turn(1, |_| Some(Outcome::pass("yes")))).await;
+        let names: Vec<_> = ended.outcome.phases.iter().map(|phase| phase.name.as_str()).collect();
+        assert_eq!(names, ["look"]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -271,6 +290,30 @@ mod tests {
         let here = Turn { probe: Arc::new(Here), suspect: true, ..turn(1, |_| None) };
         here.run(&places, &|| DateTime::UNIX_EPOCH).await;
         assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_look_at_once_than_may_however_few_that_are() {
+        for (places, together) in [(1, 1), (2, 2), (3, 3)] {
+            let places = Places::new(places);
+            let began = Instant::now();
+            let runs = (0..6).map(|_| {
+                let (turn, places) = (turn(1, |_| None), places.clone());
+                tokio::spawn(async move { turn.run(&places, &|| DateTime::UNIX_EPOCH).await })
+            });
+            for run in runs.collect::<Vec<_>>() {
+                run.await.expect("no panic");
+            }
+            assert_eq!(began.elapsed(), Duration::from_secs(5) * 6 / together);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_place_is_enough_for_a_target_that_hung() {
+        let mut hung = turn(1, |_| Some(Outcome::pass("yes")));
+        hung.suspect = true;
+        let ended = hung.run(&Places::new(1), &|| DateTime::UNIX_EPOCH).await;
+        assert_eq!(ended.outcome.verdict, Verdict::Pass);
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,11 +7,13 @@ use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use chrono::{TimeDelta, Utc};
 use fletchck::{
+    identity::Identity,
     password,
     web::{Listen, Server, Settings, WebState, session::SqliteSessions},
 };
 use fletchck_agent::{
     engine::{AgentView, Board, CheckView, Handle, Inbox, Request},
+    pem::PairFiles,
     store::Store,
 };
 use fletchck_shared::{
@@ -39,7 +41,7 @@ async fn main() -> Result<()> {
     let board = Arc::new(Board::default());
     board.replace(checks()?, faults());
     agents()?.into_iter().for_each(|agent| board.put_agent(agent));
-    let (handle, inbox) = Handle::new(board.clone(), 8);
+    let (handle, inbox) = Handle::new(board.clone(), Arc::default(), 8);
     tokio::spawn(answer(inbox, board));
 
     let hash = password::hash(&Secret::new(PASSWORD))?;
@@ -53,10 +55,10 @@ async fn main() -> Result<()> {
     let listen = Listen {
         hostname: "127.0.0.1".into(),
         port: std::env::args().nth(1).map_or(Ok(0), |port| port.parse()).context("a port")?,
-        cert: file("cert.pem"),
-        key: file("key.pem"),
     };
-    let server = Server::bind(listen).await?;
+    let identity = Arc::<Identity>::default();
+    identity.renew(&PairFiles { cert: file("cert.pem"), key: file("key.pem") }).await?;
+    let server = Server::bind(&listen, identity).await?;
     println!("https://{} admin {PASSWORD}", server.address());
     let ending = stop.clone();
     tokio::spawn(async move {

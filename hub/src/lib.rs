@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod cli;
 pub mod fleet;
+pub mod identity;
 pub mod password;
 pub mod run;
 pub mod web;

@@ -1,23 +1,23 @@
 //! `fletchck`: agent, hub and standalone site in one program.
 
-use std::{io::Write, path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
 use anyhow::bail;
 use fletchck::{
-    cli::{Args, Command, Profile, add_agent, args, completions, init, merge, passwd},
+    cli::{Args, Command, Profile, add_agent, alerts, args, completions, init, merge, passwd},
     run,
 };
-use fletchck_agent::{chain, once};
+use fletchck_agent::{chain, config::Built, once, say};
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
     let args = Args::read(std::env::args_os()).unwrap_or_else(|told| told.exit());
     if let Err(reason) = fletchck_agent::install_crypto() {
-        eprintln!("fletchck: {reason}");
+        say::err(format_args!("fletchck: {reason}"));
         return ExitCode::FAILURE;
     }
     carry_out(&args).await.unwrap_or_else(|reason| {
-        eprintln!("fletchck: {}", chain(reason.as_ref()));
+        say::err(format_args!("fletchck: {}", chain(reason.as_ref())));
         ExitCode::FAILURE
     })
 }
@@ -36,13 +36,17 @@ async fn carry_out(args: &Args) -> anyhow::Result<ExitCode> {
             init::init(&args.new_file(), wanted)?;
         }
         Some(Command::CheckConfig { file: other }) => {
-            return once::check_config(other.as_deref().unwrap_or(&file));
+            return once::check_config(other.as_deref().unwrap_or(&file), &Built);
         }
-        Some(Command::Check { name, explain }) => return once::check(&file, name, *explain).await,
-        Some(Command::List) => return once::list(&file),
+        Some(Command::Check { name, explain }) => {
+            return once::check(&file, &Built, name, *explain).await;
+        }
+        Some(Command::List) => return once::list(&file, &Built),
         Some(Command::Merge { file: import }) => merge::merge(&file, import)?,
         Some(Command::Export) => {
-            writeln!(std::io::stdout().lock(), "{:#}", once::export(&file)?)?;
+            let once::Export { document, warnings } = once::export(&file)?;
+            warnings.iter().for_each(|warning| say::err(format_args!("warning: {warning}")));
+            say::out(&format!("{document:#}\n"))?;
         }
         Some(Command::Passwd { user }) => passwd::passwd(&file, user)?,
         Some(Command::AddAgent { name, address, output, replace }) => {
@@ -54,6 +58,17 @@ async fn carry_out(args: &Args) -> anyhow::Result<ExitCode> {
             };
             add_agent::add_agent(&file, &wanted)?;
         }
+        Some(
+            command @ (Command::Ack { .. }
+            | Command::Unack { .. }
+            | Command::Snooze { .. }
+            | Command::Silence(_)
+            | Command::Maintenance(_)
+            | Command::EndSilence { .. }
+            | Command::Alerts
+            | Command::Resend { .. }
+            | Command::Action { .. }),
+        ) => return alerts::alerts(&file, command).await,
         Some(Command::Completions { shell }) => completions::completions(*shell)?,
     }
     Ok(ExitCode::SUCCESS)

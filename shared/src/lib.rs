@@ -8,6 +8,7 @@ pub mod config;
 pub mod hysteresis;
 pub mod name;
 pub mod outcome;
+pub mod policy;
 pub mod schedule;
 pub mod secret;
 pub mod sequence;

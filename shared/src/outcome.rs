@@ -123,6 +123,15 @@ impl Outcome {
         self
     }
 
+    /// As a failure less than a whole one, which is told, where it is a pass worth a look and `alerts` holds.
+    #[must_use]
+    pub fn alerting(mut self, alerts: bool) -> Self {
+        if alerts && self.warning {
+            self.verdict = Verdict::Fail;
+        }
+        self
+    }
+
     /// With what the check wants to find again at its next run.
     #[must_use]
     pub fn keep(mut self, keep: Value) -> Self {
@@ -208,6 +217,16 @@ mod milliseconds {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_warning_that_alerts_is_a_failure_and_still_a_warning() {
+        let seen = |warning, alerts| Outcome::pass("").warning(warning).alerting(alerts);
+        assert_eq!(seen(false, true).severity(), Severity::Ok);
+        let quiet = seen(true, false);
+        assert_eq!((quiet.verdict, quiet.severity()), (Verdict::Pass, Severity::Warning));
+        let told = seen(true, true);
+        assert_eq!((told.verdict, told.severity()), (Verdict::Fail, Severity::Warning));
+    }
 
     #[test]
     fn a_long_answer_is_cut_at_a_characters_edge() {

@@ -38,6 +38,18 @@ pub fn parse(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
         .map(|at| at.with_timezone(&Utc))
 }
 
+/// Reads a time as people write it down: ISO 8601, with or without seconds, and with or without an offset; `zone` is for
+/// one without. `None` for anything else, and for a time that the clocks of the zone jump over.
+pub fn moment(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
+    let text = text.trim();
+    if let Some(at) = parse(text, zone) {
+        return Some(at);
+    }
+    let forms = ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"];
+    let local = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())?;
+    zone.from_local_datetime(&local).earliest().map(|at| at.with_timezone(&Utc))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +71,18 @@ mod tests {
         let summer = parse("25 Oct 2026 02:30 CEST", zone).expect("first");
         let winter = parse("25 Oct 2026 02:30 CET", zone).expect("second");
         assert_eq!((winter - summer).num_minutes(), 60);
+    }
+
+    #[test]
+    fn people_need_not_write_seconds_nor_a_zone() {
+        let at = parse("2026-11-23T03:13:00+11:00", ZONE);
+        for text in
+            ["2026-11-23T03:13", "2026-11-23 03:13", "2026-11-23 03:13:00", "2026-11-22T16:13:00Z"]
+        {
+            assert_eq!(moment(text, ZONE), at, "{text}");
+        }
+        assert_eq!(moment("2026-10-04T02:30", ZONE), None, "the clocks jump over it");
+        assert_eq!(moment("tomorrow", ZONE), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use fletchck::broker::{Broker, Listen, Memory, Rights, Settings, Table};
+use fletchck_tests::frame::{packet, text};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -274,24 +275,4 @@ async fn mosquitto() -> Result<Server> {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     bail!("mosquitto does not answer")
-}
-
-fn packet(header: u8, body: &[u8]) -> Vec<u8> {
-    let (mut bytes, mut length) = (vec![header], body.len());
-    loop {
-        let digit = (length & 0x7f) as u8;
-        length >>= 7;
-        bytes.push(if length > 0 { digit | 0x80 } else { digit });
-        if length == 0 {
-            break;
-        }
-    }
-    bytes.extend(body);
-    bytes
-}
-
-fn text(text: &str) -> Vec<u8> {
-    let mut bytes = (text.len() as u16).to_be_bytes().to_vec();
-    bytes.extend(text.as_bytes());
-    bytes
 }

@@ -1,11 +1,11 @@
 //! The checks of certificates against servers that show them, files that hold them, and beside the original.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use fletchck_shared::{Severity, Verdict};
 use fletchck_tests::look;
 use fletchck_tests::nginx::Nginx;
 use fletchck_tests::pki::Pki;
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::certificates;
@@ -20,6 +20,7 @@ async fn nginx() -> Result<(Nginx, Pki, TempDir)> {
 async fn a_server_shows_a_certificate_in_every_state() -> Result<()> {
     let (nginx, pki, _dir) = nginx().await?;
     certificates::are_told_apart("cert", nginx.https, json!({}), &pki).await?;
+    certificates::are_told_apart("tcp", nginx.https, json!({"tls": true}), &pki).await?;
     for (host, level) in [
         ("localhost", "59 days"),
         ("expiring.localhost", "2 days"),
@@ -65,14 +66,7 @@ async fn a_file_holds_a_certificate_in_every_state() -> Result<()> {
 async fn verdicts_of_certificates_are_those_of_the_original() -> Result<()> {
     let dir = TempDir::new()?;
     let mut pki = Pki::create(dir.path())?;
-    let shown = [
-        ("valid", pki.valid.clone()),
-        ("expiring", pki.expiring.clone()),
-        ("expired", pki.expired.clone()),
-        ("wrong", pki.wrong.clone()),
-        ("self-signed", pki.selfsigned.clone()),
-    ];
-    for (state, pair) in shown {
+    for (state, pair) in pki.states() {
         pki.valid = pair;
         let nginx = Nginx::start(&pki).await?;
         let (https, http) = (nginx.https, nginx.http);
@@ -93,27 +87,11 @@ async fn verdicts_of_certificates_are_those_of_the_original() -> Result<()> {
             checks["no TLS"] = json!(["cert", {"hostname": "localhost", "port": http}]);
             checks["refused"] = json!(["cert", {"hostname": "127.0.0.1", "port": 1}]);
         }
-        beside_the_original(state, &checks, &pki).await?;
-    }
-    Ok(())
-}
-
-async fn beside_the_original(state: &str, checks: &Value, pki: &Pki) -> Result<()> {
-    for (name, theirs) in look::originals(checks, &pki.ca)? {
-        let mut options = checks[&name][1].clone();
-        if options.get("selfsigned").is_none() {
-            options["cafile"] = json!(pki.ca);
-        }
-        let ours = look::ours("cert", &options).await?;
-        let told = format!("{name}, {state}: {ours:?}, the original {theirs}");
-        ensure!((ours.verdict == Verdict::Pass) == (theirs[0] == true), "{told}");
-        ensure!(json!(ours.soft_fail) == theirs[3], "{told}");
-        // The original knows the level only where it does not verify.
-        ensure!(theirs[2].is_null() || json!(ours.level) == theirs[2], "{told}");
-        if ours.verdict == Verdict::Pass {
-            for (ours, theirs) in ours.log.iter().zip(theirs[1].as_array().context("a log")?) {
-                ensure!(lasting(ours) == lasting(theirs.as_str().context("a line")?), "{told}");
-            }
+        for (ours, theirs, told) in
+            certificates::beside_the_original(state, &checks, &pki, lasting).await?
+        {
+            // The original knows the level only where it does not verify.
+            ensure!(theirs[2].is_null() || json!(ours.level) == theirs[2], "{told}");
         }
     }
     Ok(())

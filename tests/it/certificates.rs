@@ -1,7 +1,7 @@
 //! Certificates in every state, shown to any type of check that looks at them.
 
 use anyhow::{Context as _, Result, ensure};
-use fletchck_shared::Verdict;
+use fletchck_shared::{Outcome, Verdict};
 use fletchck_tests::look;
 use fletchck_tests::pki::Pki;
 use serde_json::{Value, json};
@@ -49,7 +49,39 @@ pub(crate) async fn are_told_apart(kind: &str, port: u16, more: Value, pki: &Pki
     let warned = json!({"hostname": "localhost", "port": port, "cafile": pki.ca, "warn": 100});
     judge(kind, &mut trusted.clone(), &more, Err("not for other.localhost")).await?;
     judge(kind, &mut named.clone(), &more, Err("not for wrong.localhost")).await?;
-    judge(kind, &mut warned.clone(), &more, Ok(())).await
+    judge(kind, &mut warned.clone(), &more, Ok(())).await?;
+    let mut alerting = warned;
+    alerting["warnAlerts"] = json!(true);
+    judge(kind, &mut alerting, &more, Ok(())).await
+}
+
+/// Looks at each of `checks` with our check and with the original's, whose verdicts must agree, and the lines that the
+/// original logs of a pass, as far as they are `lasting`. Returns what each of the two saw, and in words.
+pub(crate) async fn beside_the_original(
+    state: &str,
+    checks: &Value,
+    pki: &Pki,
+    lasting: fn(&str) -> String,
+) -> Result<Vec<(Outcome, Value, String)>> {
+    let mut seen = Vec::new();
+    for (name, theirs) in look::originals(checks, &pki.ca)? {
+        let mut options = checks[&name][1].clone();
+        if options.get("selfsigned").is_none() {
+            options["cafile"] = json!(pki.ca);
+        }
+        let kind = checks[&name][0].as_str().context("a type")?;
+        let ours = look::ours(kind, &options).await?;
+        let told = format!("{name}, {state}: {ours:?}, the original {theirs}");
+        ensure!((ours.verdict == Verdict::Pass) == (theirs[0] == true), "{told}");
+        ensure!(json!(ours.soft_fail) == theirs[3], "{told}");
+        if ours.verdict == Verdict::Pass {
+            for (ours, theirs) in ours.log.iter().zip(theirs[1].as_array().context("a log")?) {
+                ensure!(lasting(ours) == lasting(theirs.as_str().context("a line")?), "{told}");
+            }
+        }
+        seen.push((ours, theirs, told));
+    }
+    Ok(seen)
 }
 
 async fn judge(
@@ -65,7 +97,9 @@ async fn judge(
     let told = format!("{kind} {options}: {seen:?}");
     match want {
         Ok(()) => {
-            ensure!(seen.verdict == Verdict::Pass && seen.soft_fail.is_none(), "{told}");
+            let alerts = options.get("warnAlerts").is_some();
+            let verdict = if alerts { Verdict::Fail } else { Verdict::Pass };
+            ensure!(seen.verdict == verdict && seen.soft_fail.is_none(), "{told}");
             ensure!(seen.warning == options.get("warn").is_some(), "{told}");
         }
         Err(words) => {

@@ -51,7 +51,7 @@ async fn a_registry_is_asked_where_a_redirect_leads() -> Result<()> {
     let led = registry.ask("example.test", "localhost", "/moved/", &none).await?;
     ensure!(led.verdict == Verdict::Pass && led.level == direct.level, "{led:?}");
     let steps: Vec<_> = led.phases.iter().map(|phase| phase.name.as_str()).collect();
-    let once = ["dns", "connect", "tls", "answer"];
+    let once = ["dns", "connect", "tls", "first byte", "body"];
     ensure!(steps == [once, once].concat(), "{steps:?}");
     let requests = registry.nginx.requests()?;
     let last = requests.last().context("a request")?;

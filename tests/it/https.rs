@@ -1,5 +1,7 @@
 //! The https check against nginx, and beside the original.
 
+mod expect;
+
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};

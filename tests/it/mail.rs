@@ -122,14 +122,7 @@ async fn the_conversation_is_told_without_the_password() -> Result<()> {
 async fn verdicts_and_logs_of_mail_are_those_of_the_original() -> Result<()> {
     let dir = TempDir::new()?;
     let mut pki = Pki::create(dir.path())?;
-    let shown = [
-        ("valid", pki.valid.clone()),
-        ("expiring", pki.expiring.clone()),
-        ("expired", pki.expired.clone()),
-        ("wrong", pki.wrong.clone()),
-        ("self-signed", pki.selfsigned.clone()),
-    ];
-    for (state, pair) in shown {
+    for (state, pair) in pki.states() {
         pki.valid = pair;
         let exim = Exim::start(&pki).await?;
         let dovecot = Dovecot::start(&pki).await?;
@@ -160,27 +153,13 @@ async fn verdicts_and_logs_of_mail_are_those_of_the_original() -> Result<()> {
             checks["no TLS either"] = json!(["imap", {"hostname": "localhost", "port": imap}]);
             checks["refused"] = json!(["imap", {"hostname": "127.0.0.1", "port": 1}]);
         }
-        beside_the_original(state, &checks, &pki).await?;
-    }
-    Ok(())
-}
-
-async fn beside_the_original(state: &str, checks: &Value, pki: &Pki) -> Result<()> {
-    for (name, theirs) in look::originals(checks, &pki.ca)? {
-        let mut options = checks[&name][1].clone();
-        if options.get("selfsigned").is_none() {
-            options["cafile"] = json!(pki.ca);
-        }
-        let kind = checks[&name][0].as_str().context("a type")?;
-        let ours = look::ours(kind, &options).await?;
-        let told = format!("{name}, {state}: {ours:?}, the original {theirs}");
-        ensure!((ours.verdict == Verdict::Pass) == (theirs[0] == true), "{told}");
-        ensure!(json!(ours.level) == theirs[2] && json!(ours.soft_fail) == theirs[3], "{told}");
-        if ours.verdict == Verdict::Pass {
-            let theirs = theirs[1].as_array().context("a log")?;
-            ensure!(ours.log.len() >= theirs.len() && !ours.warning, "{told}");
-            for (ours, theirs) in ours.log.iter().zip(theirs) {
-                ensure!(lasting(ours) == lasting(theirs.as_str().context("a line")?), "{told}");
+        for (ours, theirs, told) in
+            certificates::beside_the_original(state, &checks, &pki, lasting).await?
+        {
+            ensure!(json!(ours.level) == theirs[2], "{told}");
+            if ours.verdict == Verdict::Pass {
+                let lines = theirs[1].as_array().context("a log")?.len();
+                ensure!(ours.log.len() >= lines && !ours.warning, "{told}");
             }
         }
     }

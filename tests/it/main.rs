@@ -1,12 +1,14 @@
 //! Tests across the whole program, with real servers on loopback. `tests/run` installs those and runs everything.
 
+mod actions;
 mod answers;
 mod broker;
 mod cert;
 mod certificates;
+mod commands;
 mod crash;
+mod dns;
 mod domain;
-mod elsewhere;
 mod exec;
 mod file;
 mod fleet;
@@ -15,11 +17,16 @@ mod interop;
 mod link;
 mod mail;
 mod migration;
+mod mqtt;
+mod parts;
+mod ping;
+mod process;
 mod push;
 mod readings;
 mod samples;
+mod sensor;
 mod servers;
 mod ssh;
+mod systemd;
 mod temp;
 mod triggers;
-mod web;

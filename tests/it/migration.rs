@@ -5,6 +5,7 @@ use fletchck_tests::fletchck::{Fletchck, Program};
 use fletchck_tests::mosquitto::Mosquitto;
 use fletchck_tests::original::Original;
 use fletchck_tests::pki::Pki;
+use fletchck_tests::wait::{self, PATIENCE};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -65,6 +66,45 @@ async fn what_is_exported_is_loaded_by_the_original() -> Result<()> {
             );
         }
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_export_of_checks_that_the_original_lacks_is_loaded_by_it_without_them() -> Result<()> {
+    let dir = TempDir::new()?;
+    let log = dir.path().join("app.log");
+    std::fs::write(&log, "begun\nand then")?;
+    let heard = "2026-01-02T03:04:05.678900+00:00";
+    let site = json!({ "timezone": "UTC", "checks": {
+        "port": { "type": "tcp", "options": { "hostname": "127.0.0.1", "port": 9 } },
+        "root": { "type": "disk", "depends": ["port"] },
+        "all": { "type": "sequence", "options": { "checks": ["root", "port"] } },
+        "log": { "type": "file", "trigger": { "interval": { "seconds": 1 } },
+                 "options": { "filename": log } },
+        "far": { "type": "remote", "data": { "failState": false, "lastUpdate": heard } },
+    } });
+    let mut fletchck = Fletchck::start(Program::Full, &site).await?;
+    let left_off = async || {
+        let output = fletchck.run(&["export"]).await.ok()?;
+        let exported: Value = serde_json::from_slice(&output.stdout).ok()?;
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        exported.pointer("/checks/log/options/_cp")?.is_u64().then_some((exported, told))
+    };
+    let (exported, told) = wait::until(PATIENCE, "the log to have been read", left_off).await?;
+    fletchck.stop().await?;
+    ensure!(told.contains("checks.port is left out: the original has no type `tcp`"), "{told}");
+    ensure!(told.contains("checks.all.options.checks is without \"port\""), "{told}");
+
+    let loaded = Original::start(&exported).await?.stop().await?;
+    ensure!(loaded["checks"].get("port").is_none(), "{loaded}");
+    ensure!(loaded["checks"]["all"]["options"]["checks"] == json!(["root"]), "{loaded}");
+    ensure!(loaded["checks"]["far"]["data"]["lastUpdate"] == heard, "{loaded}");
+    let options = &loaded["checks"]["log"]["options"];
+    for key in ["_path", "_ino", "_dev"] {
+        ensure!(options[key] == exported["checks"]["log"]["options"][key], "{key}: {options}");
+    }
+    // The end, or where the line without an end begins.
+    ensure!(options["_cp"].as_u64().is_some_and(|at| [6, 14].contains(&at)), "{options}");
     Ok(())
 }
 

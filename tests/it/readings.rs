@@ -1,4 +1,4 @@
-//! What disk, memory, cpu, load and swap read, against the original and psutil on the same machine.
+//! What disk, memory, cpu, load, swap and process read, against the original and psutil on the same machine.
 
 use std::path::Path;
 
@@ -97,6 +97,123 @@ async fn load_and_swap_are_what_psutil_counts() -> Result<()> {
     let ours = look::ours("swap", &json!({"level": 100})).await?;
     let swap = theirs[2].as_f64().context("a percentage")?;
     ensure!((percent(ours.level.as_deref())? - swap).abs() <= 1.0, "{ours:?}, psutil {theirs}");
+    Ok(())
+}
+
+/// What a script for Python prints, as JSON.
+fn psutil(script: &str, argument: &str) -> Result<Value> {
+    let output = std::process::Command::new(fletchck_tests::original::python())
+        .args(["-c", script, argument])
+        .output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).context("what Python says")
+}
+
+#[tokio::test]
+async fn processes_and_their_memory_are_what_psutil_counts() -> Result<()> {
+    let mark = format!("held-by-{}", std::process::id());
+    let hold =
+        "import sys; held = bytearray(60 << 20); print('ready', flush=True); sys.stdin.read()";
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let mut python = std::process::Command::new(fletchck_tests::original::python())
+            .args(["-c", hold, &mark])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()?;
+        let output = python.stdout.take().context("an output")?;
+        let line = std::io::BufRead::lines(std::io::BufReader::new(output)).next();
+        ensure!(line.context("a line")?? == "ready");
+        held.push(python);
+    }
+    let sums = "import psutil,json,sys,os\n\
+                rss = [p.memory_info().rss for p in psutil.process_iter()\n\
+                       if p.pid != os.getpid() and sys.argv[1] in p.cmdline()]\n\
+                print(json.dumps([len(rss), sum(rss)]))";
+    let theirs = psutil(sums, &mark)?;
+    let options =
+        json!({"pattern": format!(" {mark}$"), "measure": "memory", "minCount": 3, "maxCount": 3});
+    let ours = look::ours("process", &options).await?;
+    ensure!(ours.text.starts_with("the memory of 3 processes with a command line"), "{ours:?}");
+    let level = ours.level.as_deref().and_then(|level| level.strip_suffix(" MiB"));
+    let (ours_mib, theirs_bytes) = (level.context("a level")?.parse::<f64>()?, theirs[1].as_f64());
+    let theirs_mib = theirs_bytes.context("bytes")? / f64::from(1 << 20);
+    ensure!(theirs[0] == 3 && theirs_mib > 180.0, "{theirs}");
+    ensure!((ours_mib / theirs_mib - 1.0).abs() <= 0.01, "{ours:?}, psutil {theirs_mib} MiB");
+    for mut python in held {
+        // Its input ends, and so does it.
+        drop(python.stdin.take());
+        python.wait()?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn processes_of_a_user_are_those_that_psutil_lists() -> Result<()> {
+    let count = "import psutil,json,sys\n\
+                 alive = [p for p in psutil.process_iter(['uids', 'status'])\n\
+                          if p.info['uids'].effective == int(sys.argv[1]) and p.info['status'] != 'zombie']\n\
+                 print(len(alive))";
+    let user = rustix::process::geteuid().as_raw().to_string();
+    let mut apart = i64::MAX;
+    // Others begin and end between the two lists; they do not every time.
+    for _ in 0..20 {
+        let theirs = psutil(count, &user)?.as_i64().context("a number")?;
+        let ours = look::ours("process", &json!({ "user": user })).await?;
+        let level = ours.level.as_deref().and_then(|level| level.strip_suffix(" processes"));
+        // Python is there for itself alone.
+        apart = (level.context("a level")?.parse::<i64>()? - (theirs - 1)).abs();
+        if apart <= 1 {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("{apart} processes apart")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_processor_time_of_a_process_is_what_psutil_measures() -> Result<()> {
+    use std::process::{Command, Stdio};
+
+    let script = "import psutil,time,sys\n\
+                  busy = psutil.Process(int(sys.argv[1])); busy.cpu_percent(); print('ready', flush=True); input()\n\
+                  busy.cpu_percent(); time.sleep(1); print(busy.cpu_percent(), flush=True)";
+    let dir = tempfile::TempDir::new()?;
+    let file = dir.path().join("pid");
+    let mut busy = Command::new("/bin/sh").args(["-c", "while :; do :; done"]).spawn()?;
+    std::fs::write(&file, busy.id().to_string())?;
+    let measure = async || {
+        let mut python = Command::new(fletchck_tests::original::python())
+            .args(["-c", script, &busy.id().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let output = python.stdout.take().context("an output")?;
+        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(output));
+        ensure!(lines.next().context("a line")?? == "ready");
+        let start = std::io::Write::write_all(&mut python.stdin.take().context("an input")?, b"\n");
+        let ours = look::ours("process", &json!({"pidFile": file, "measure": "cpu"})).await?;
+        start?;
+        let theirs: f64 = lines.next().context("a line")??.parse()?;
+        ensure!(python.wait()?.success(), "Python failed");
+        ensure!(theirs > 5.0, "a loop took {theirs}%");
+        Ok((percent(ours.level.as_deref())? - theirs).abs())
+    };
+    // Its share changes with what else runs, and the two seconds do not begin together; they do not differ every time.
+    let mut apart = Ok(f64::MAX);
+    for _ in 0..12 {
+        apart = match (apart, measure().await) {
+            (Ok(before), Ok(now)) => Ok(f64::min(before, now)),
+            (error @ Err(_), _) | (_, error) => error,
+        };
+        if apart.as_ref().map_or(true, |apart| *apart <= 1.5) {
+            break;
+        }
+    }
+    busy.kill()?;
+    busy.wait()?;
+    let apart = apart?;
+    println!("{apart:.1} points apart");
+    ensure!(apart <= 1.5, "never nearer than {apart} points");
     Ok(())
 }
 

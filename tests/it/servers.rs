@@ -44,6 +44,26 @@ async fn mosquitto_keeps_retained_messages_over_a_kill() -> Result<()> {
 }
 
 #[tokio::test]
+async fn mosquitto_keeps_a_subscription_and_its_messages_over_a_restart() -> Result<()> {
+    let (mut broker, _dir) = mosquitto().await?;
+    let port = broker.port;
+    let absent = async |round: u32| {
+        let mut options = MqttOptions::new(format!("absent-{round}"), "127.0.0.1", port);
+        options.set_clean_session(false);
+        Mqtt::with(options).await
+    };
+    for round in 0..10 {
+        let topic = format!("fl/{round}");
+        absent(round).await?.subscribe(&topic).await?;
+        broker.restart().await?;
+        Mqtt::connect(port).await?.publish(&topic, "while away", false).await?;
+        broker.restart().await?;
+        absent(round).await?.wait_for(PATIENCE, "what was sent meanwhile", on(&topic)).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn mosquitto_asks_for_the_password_where_it_should() -> Result<()> {
     let (mut broker, _dir) = mosquitto().await?;
     let options = |password: &str| {

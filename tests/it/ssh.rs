@@ -105,6 +105,7 @@ async fn the_original_sees_the_same() -> Result<()> {
     let checks = json!({
         "right": ["ssh", options(Some(key(&server)?))],
         "wrong": ["ssh", options(Some(key(&other)?))],
+        "no key": ["ssh", options(Some("AAAA".into()))],
         "first": ["ssh", options(None)],
         "refused": ["ssh", {"hostname": "127.0.0.1", "port": 1}],
     });

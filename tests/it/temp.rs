@@ -73,7 +73,7 @@ async fn a_temperature_is_told_with_its_steps() -> Result<()> {
     let seen = look::ours("temp", &options).await?;
     ensure!(seen.verdict == Verdict::Pass && seen.warning, "{seen:?}");
     let steps: Vec<_> = seen.phases.iter().map(|phase| phase.name.as_str()).collect();
-    ensure!(steps == ["dns", "connect", "answer"], "{seen:?}");
+    ensure!(steps == ["dns", "connect", "first byte", "body"], "{seen:?}");
     let request = nginx.requests()?.pop().context("a request")?;
     ensure!(request.starts_with("GET /event.xml HTTP/1.1 200 fletchck/"), "{request}");
     Ok(())

@@ -6,11 +6,14 @@ use std::process::{Command, Output};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail, ensure};
+use fletchck_agent::store::Store;
+use fletchck_shared::{CheckName, State};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 
 use crate::process::Process;
+use crate::wait::{self, PATIENCE};
 
 /// Which of the two programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +29,7 @@ pub enum Program {
 pub struct Fletchck {
     program: Program,
     dir: TempDir,
+    variables: Vec<(&'static str, PathBuf)>,
     process: Option<Process>,
 }
 
@@ -47,7 +51,7 @@ impl Fletchck {
     /// The configuration cannot be written.
     pub fn prepare(program: Program, site: &Value) -> Result<Self> {
         let dir = TempDir::with_prefix("fletchck-")?;
-        let fletchck = Self { program, dir, process: None };
+        let fletchck = Self { program, dir, variables: Vec::new(), process: None };
         fletchck.write(site)?;
         Ok(fletchck)
     }
@@ -57,15 +61,25 @@ impl Fletchck {
     /// # Errors
     /// As [`Fletchck::start`].
     pub async fn restart(&mut self) -> Result<()> {
+        self.launch().await?;
+        let ports = ports(&self.saved()?);
+        let process = self.process()?;
+        for &port in &ports {
+            process.wait_for_port(port).await?;
+        }
+        Ok(())
+    }
+
+    /// As [`Fletchck::restart`], for a site whose ports may not open: waits only until its checks run.
+    ///
+    /// # Errors
+    /// As [`Fletchck::start`].
+    pub async fn launch(&mut self) -> Result<()> {
         self.kill();
         let mut command = self.command()?;
         command.arg("--config").arg(self.config_path());
         let mut process = Process::start(self.program.name(), command, &self.dir().join("log"))?;
-        let ports = ports(&self.saved()?);
-        for &port in &ports {
-            process.wait_for_port(port).await?;
-        }
-        // Logged when everything has been started.
+        // Logged when the engine has been started.
         process.wait_for_line(" runs /").await?;
         self.process = Some(process);
         Ok(())
@@ -87,6 +101,13 @@ impl Fletchck {
         self.process = None;
     }
 
+    /// Sets a variable for the program's next start, and for [`Fletchck::run`].
+    #[must_use]
+    pub fn with_variable(mut self, name: &'static str, path: &Path) -> Self {
+        self.variables.push((name, path.to_owned()));
+        self
+    }
+
     /// Runs the program once with `args`, such as `["check", "disk"]`, beside the one that may be running.
     ///
     /// # Errors
@@ -103,6 +124,21 @@ impl Fletchck {
     /// It is not running.
     pub fn process(&mut self) -> Result<&mut Process> {
         self.process.as_mut().context("the program is not running")
+    }
+
+    /// How a check stands in the store; `None`: it is not known there.
+    pub fn state(&self, check: &str) -> Option<State> {
+        let past = Store::read_past(&self.dir().join("fletchck.db")).ok()?;
+        past.checks.get(&CheckName::try_from(check).ok()?).map(|row| row.state.clone())
+    }
+
+    /// Waits until a check stands like this, in one word as [`State::word`] says it.
+    ///
+    /// # Errors
+    /// It does not within [`PATIENCE`].
+    pub async fn until(&self, check: &str, word: &str) -> Result<State> {
+        let stands = async || self.state(check).filter(|state| state.word() == word);
+        wait::until(PATIENCE, &format!("`{check}` to be {word}"), stands).await
     }
 
     /// The folder with the configuration and the store.
@@ -137,6 +173,7 @@ impl Fletchck {
     fn command(&self) -> Result<Command> {
         let mut command = Command::new(self.program.path()?);
         command.current_dir(self.dir()).env("HOME", self.dir());
+        command.envs(self.variables.iter().map(|(name, path)| (name, path)));
         Ok(command)
     }
 }

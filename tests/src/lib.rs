@@ -4,19 +4,28 @@
 //! wait has a deadline; when it passes, the error says what was awaited and shows the end of the server's log.
 //! `tests/run` installs the servers.
 
+pub mod alertmanager;
 pub mod dovecot;
 pub mod exim;
 pub mod fault;
 pub mod fields;
 pub mod fletchck;
+pub mod frame;
 pub mod look;
 pub mod mosquitto;
 pub mod mqtt;
+pub mod netns;
 pub mod nginx;
+pub mod nsd;
 pub mod original;
+pub mod page;
 pub mod pki;
 pub mod port;
 pub mod process;
 pub mod scripted;
+pub mod sink;
 pub mod sshd;
+pub mod systemd;
+pub mod tell;
+pub mod unbound;
 pub mod wait;

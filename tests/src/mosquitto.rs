@@ -14,7 +14,7 @@ use crate::pki::Pki;
 use crate::port;
 use crate::process::Process;
 
-/// A mosquitto with three listeners. It saves at every change, so that [`Mosquitto::kill`] loses nothing
+/// A mosquitto with four listeners. It saves at every change, so that [`Mosquitto::kill`] loses nothing
 /// after [`Mosquitto::settle`].
 #[derive(Debug)]
 pub struct Mosquitto {
@@ -24,6 +24,8 @@ pub struct Mosquitto {
     pub password_port: u16,
     /// As `password_port`, over TLS with the authority's `valid` certificate.
     pub tls_port: u16,
+    /// As `password_port`, and only messages below `open/` are heard here; of the others nothing is said.
+    pub guarded_port: u16,
     process: Option<Process>,
     dir: TempDir,
 }
@@ -44,6 +46,7 @@ impl Mosquitto {
             port: port::free(),
             password_port: port::free(),
             tls_port: port::free(),
+            guarded_port: port::free(),
             process: None,
             dir,
         };
@@ -52,17 +55,20 @@ impl Mosquitto {
         Ok(broker)
     }
 
-    /// Starts the broker again, or for the first time: same ports, same retained messages and sessions.
+    /// Starts the broker again, or for the first time: same ports, same retained messages and sessions. One that runs is
+    /// stopped before, so that it saves what it has.
     ///
     /// # Errors
-    /// mosquitto does not start.
+    /// mosquitto does not start, or does not end in time.
     pub async fn restart(&mut self) -> Result<()> {
-        self.kill();
+        if self.process.is_some() {
+            self.stop().await?;
+        }
         let mut command = Command::new("/usr/sbin/mosquitto");
         command.arg("-v").arg("-c").arg(self.dir.path().join("m.conf"));
         let log = self.dir.path().join("log");
         let mut process = Process::start("mosquitto", command, &log)?;
-        for port in [self.port, self.password_port, self.tls_port] {
+        for port in [self.port, self.password_port, self.tls_port, self.guarded_port] {
             process.wait_for_port(port).await?;
         }
         self.process = Some(process);
@@ -80,7 +86,8 @@ impl Mosquitto {
         Ok(())
     }
 
-    /// Ends the broker as a power cut would.
+    /// Ends the broker as a power cut would. It forgets what it has confirmed and not yet saved, subscriptions too; see
+    /// [`Mosquitto::settle`].
     pub fn kill(&mut self) {
         self.process = None;
     }
@@ -138,6 +145,7 @@ impl Mosquitto {
     fn configure(&self, pki: &Pki) -> Result<()> {
         let dir = self.dir.path();
         self.hash(Self::PASSWORD)?;
+        fs::write(dir.join("acl"), format!("user {}\ntopic read open/#\n", Self::USER))?;
         let text = self.settings(pki, &dir.join("passwords"))?;
         fs::write(dir.join("m.conf"), text).context("writing the configuration of mosquitto")
     }
@@ -163,13 +171,15 @@ impl Mosquitto {
              listener {} 127.0.0.1\nallow_anonymous true\n\
              listener {} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\n\
              listener {} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\n\
-             cafile {}\ncertfile {}\nkeyfile {}\n",
+             cafile {}\ncertfile {}\nkeyfile {}\n\
+             listener {} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\nacl_file {dir}/acl\n",
             self.port,
             self.password_port,
             self.tls_port,
             pki.ca.display(),
             pki.valid.cert.display(),
             pki.valid.key.display(),
+            self.guarded_port,
         );
         // As root it would become the user mosquitto, who may not read the temporary folder.
         if rustix::process::geteuid().is_root() {

@@ -56,8 +56,6 @@ pub struct Pki {
     pub authority: Pair,
     /// For a client named `agent-1`.
     pub client: Pair,
-    dir: PathBuf,
-    issuer: std::sync::Arc<Issuer<'static, KeyPair>>,
 }
 
 impl Pki {
@@ -74,7 +72,7 @@ impl Pki {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let ca = dir.join("ca.pem");
         write(&ca, &params.self_signed(&key)?.pem())?;
-        let issuer = std::sync::Arc::new(Issuer::new(params, key));
+        let issuer = Issuer::new(params, key);
 
         let sign = |name: &str, names: &[&str], from, to| {
             sign(dir, Some(&issuer), &server(name, names, from, to)?, name)
@@ -98,8 +96,6 @@ impl Pki {
             )?,
             authority: self::sign(dir, None, &authority, "authority")?,
             client: self::sign(dir, Some(&issuer), &client, "client")?,
-            dir: dir.to_owned(),
-            issuer,
         })
     }
 
@@ -115,13 +111,15 @@ impl Pki {
         ]
     }
 
-    /// One more server certificate for [`NAMES`], valid from yesterday and for `left` from now: to watch one end.
-    ///
-    /// # Errors
-    /// A file cannot be written.
-    pub fn ending_in(&self, name: &str, left: Duration) -> Result<Pair> {
-        let left = i64::try_from(left.as_secs())?;
-        sign(&self.dir, Some(&self.issuer), &server(name, &NAMES, -DAY, left)?, name)
+    /// Certificates that the original judges as we do, each with the state it is in.
+    pub fn states(&self) -> [(&'static str, Pair); 5] {
+        [
+            ("valid", self.valid.clone()),
+            ("expiring", self.expiring.clone()),
+            ("expired", self.expired.clone()),
+            ("wrong", self.wrong.clone()),
+            ("self-signed", self.selfsigned.clone()),
+        ]
     }
 }
 

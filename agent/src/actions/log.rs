@@ -1,12 +1,11 @@
-//! `log`: one line of warning in this program's log.
+//! `log`: one line of warning for each check in this program's log.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fletchck_shared::state::{Condition, Failure, TransitionKind};
 use tracing::warn;
 
-use super::{Action, ActionKind, Notice, TellError};
+use super::{Action, ActionKind, Letter, TellError, To};
 use crate::options::Options;
 
 /// The entry of `log` in the table.
@@ -14,6 +13,7 @@ pub const KIND: ActionKind = ActionKind {
     name: "log",
     summary: "one line of warning in this program's log",
     options: &[],
+    gathers: false,
     build,
 };
 
@@ -25,14 +25,14 @@ fn build(_: &mut Options<'_>) -> Option<Arc<dyn Action>> {
 
 #[async_trait]
 impl Action for Log {
-    async fn tell(&self, notice: &Notice) -> Result<(), TellError> {
-        let Notice { check, kind, text, .. } = notice;
-        let word = match (notice.transition.kind, &notice.transition.to) {
-            (TransitionKind::Recovered, _) => "PASS",
-            (_, Condition::Fail(Failure::Warning)) => "WARN",
-            (TransitionKind::Failed | TransitionKind::Changed, _) => "FAIL",
-        };
-        warn!(check.name = %check, "{check} ({kind}): {word}: {text}");
-        Ok(())
+    async fn tell(&self, letter: &Letter, _: &To<'_>) -> Result<String, TellError> {
+        // Each line is read for itself, so what else was not told yet stands before it.
+        for entry in &letter.entries {
+            for notice in entry.earlier.iter().chain([&entry.notice]) {
+                let (check, kind) = (&notice.check, &notice.kind);
+                warn!(check.name = %check, "{check} ({kind}): {}: {}", notice.word(), notice.text);
+            }
+        }
+        Ok("written to the log".into())
     }
 }

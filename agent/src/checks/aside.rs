@@ -20,13 +20,13 @@ const STACK: usize = 128 * 1024;
 /// It is made on a thread of its own, for it cannot be ended. While one still owes its answer there is no other, so that a
 /// file server that is away for days holds one thread; and it is none that a shutdown waits for.
 #[derive(Debug, Default)]
-pub(super) struct Aside {
+pub(crate) struct Aside {
     owing: Arc<AtomicBool>,
 }
 
 /// Why there is no answer: the end of a sentence that begins with what was looked at.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum AsideError {
+pub(crate) enum AsideError {
     /// The call before this one has not returned.
     #[error("still has not answered: is its file server away?")]
     Owing,
@@ -43,7 +43,7 @@ pub(super) enum AsideError {
 
 impl Aside {
     /// Calls, and waits for the answer for so long.
-    pub(super) async fn ask<T: Send + 'static>(
+    pub(crate) async fn ask<T: Send + 'static>(
         &self,
         patience: Duration,
         call: impl FnOnce() -> T + Send + 'static,

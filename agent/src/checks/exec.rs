@@ -2,21 +2,18 @@
 
 mod judge;
 mod number;
-mod run;
 mod said;
 
-use std::{env, path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use fletchck_shared::Outcome;
-use tokio::process::Command;
 
 use super::{
-    Answers, Kind, Look, Opt, Options, Plan, Probe, Shape,
-    aside::Aside,
+    Answers, Kind, Look, Opt, Options, Plan, Probe,
     net::{GRACE, Steps},
 };
-use run::run;
+use crate::program::{self, Program};
 pub(super) use said::Said;
 
 /// The entry of `exec` in the table.
@@ -24,24 +21,14 @@ pub const KIND: Kind = Kind {
     name: "exec",
     summary: "a command on this machine that judges by itself, as a Nagios plugin does",
     options: &[
-        Opt::new(
-            "command",
-            Shape::Texts,
-            "required",
-            "the program, by its whole path or a name in PATH, and its arguments, one text each; no shell reads them",
-        ),
+        program::COMMAND,
         Opt::seconds(
             "timeout",
             "10",
             "seconds that it may run; then it is killed, with all that it started",
         ),
-        Opt::new(
-            "env",
-            Shape::Table,
-            "none",
-            "variables that it finds beside those of this program, whose own (FLETCHCK…) it does not see",
-        ),
-        Opt::text("directory", "that of this program", "directory that it runs in"),
+        program::ENV,
+        program::DIRECTORY,
         Opt::flag("warnAlerts", "true", "whether a warning is told as a failure is"),
     ],
     answers: Answers {
@@ -60,73 +47,17 @@ pub const KIND: Kind = Kind {
 
 #[derive(Debug)]
 struct Exec {
-    program: String,
-    arguments: Vec<String>,
-    variables: Vec<(String, String)>,
-    directory: Option<PathBuf>,
+    program: Program,
     timeout: Duration,
     /// Whether a warning is told.
     alerts: bool,
-    aside: Aside,
 }
 
 fn build(options: &mut Options<'_>) -> Option<Plan> {
-    let command = command(options);
-    let variables = variables(options);
-    let directory = options.text("directory").filter(|text| !text.is_empty());
-    if directory.is_some_and(|directory| !directory.starts_with('/')) {
-        options.fault("directory", "it is no absolute path", "a path that begins with `/`");
-    }
+    let program = Program::read(options);
     let timeout = options.seconds("timeout", 10);
     let alerts = options.flag("warnAlerts", true);
-    let (program, arguments) = command?;
-    Some(Plan::Probe(Arc::new(Exec {
-        program,
-        arguments,
-        variables,
-        directory: directory.map(PathBuf::from),
-        timeout,
-        alerts,
-        aside: Aside::default(),
-    })))
-}
-
-fn command(options: &mut Options<'_>) -> Option<(String, Vec<String>)> {
-    let right = "a list, as in [\"/usr/lib/nagios/plugins/check_load\", \"-w\", \"5,4,3\"]";
-    if options.peek_text("command").is_some() {
-        options.fault("command", "it is a text, and no shell would take it apart", right);
-        return None;
-    }
-    if !options.given("command") {
-        options.fault("command", "it is missing", right);
-        return None;
-    }
-    let command = options.texts("command")?;
-    let Some((program, arguments)) =
-        command.split_first().filter(|(program, _)| !program.is_empty())
-    else {
-        options.fault("command", "it names no program", right);
-        return None;
-    };
-    if program.contains('/') && !program.starts_with('/') {
-        let right = "the whole path, or a name that is in PATH";
-        options.fault("command", "the path of the program is not absolute", right);
-    }
-    if command.iter().any(|text| text.contains('\0')) {
-        options.fault("command", "there is a NUL in it", "what a program can be given");
-    }
-    Some(((*program).to_owned(), arguments.iter().map(|&text| text.to_owned()).collect()))
-}
-
-fn variables(options: &mut Options<'_>) -> Vec<(String, String)> {
-    let variables = options.table("env").unwrap_or_default();
-    if variables.iter().any(|(name, _)| name.is_empty() || name.contains(['=', '\0'])) {
-        options.fault("env", "one of its names is none", "names without `=`");
-    }
-    if variables.iter().any(|(_, value)| value.contains('\0')) {
-        options.fault("env", "there is a NUL in it", "texts without it");
-    }
-    variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    Some(Plan::Probe(Arc::new(Exec { program: program?, timeout, alerts })))
 }
 
 #[async_trait]
@@ -135,22 +66,19 @@ impl Probe for Exec {
         let mut steps = Steps::default();
         steps.begin("run");
         // Neither arguments nor variables are told: there may be passwords among them.
-        let many = self.arguments.len();
-        steps.note(format!("* runs {} with {many} arguments", self.program));
-        for (name, _) in &self.variables {
+        let many = self.program.arguments();
+        steps.note(format!("* runs {} with {many} arguments", self.program.path()));
+        for name in self.program.variables() {
             steps.note(format!("* {name} is set"));
         }
-        let outcome = match run(self.command(), self.timeout, &self.aside).await {
+        let outcome = match self.program.run(&[], Vec::new(), self.timeout).await {
             Ok(ran) => {
                 for line in String::from_utf8_lossy(&ran.output).lines() {
                     steps.got(line);
                 }
                 self.judge(&ran)
             }
-            Err(error) => {
-                let text = self.refused(&error);
-                Outcome::fail(text.clone()).log([text])
-            }
+            Err(text) => Outcome::fail(text.clone()).log([text]),
         };
         steps.complete(outcome)
     }
@@ -163,25 +91,6 @@ impl Probe for Exec {
     /// once.
     fn local(&self) -> bool {
         false
-    }
-}
-
-impl Exec {
-    fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args(&self.arguments);
-        // Secrets of this program may be among its own variables, and its service manager listens to it alone.
-        for (name, _) in env::vars_os() {
-            let text = name.to_string_lossy();
-            if text.starts_with("FLETCHCK") || text == "NOTIFY_SOCKET" {
-                command.env_remove(&name);
-            }
-        }
-        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        if let Some(directory) = &self.directory {
-            command.current_dir(directory);
-        }
-        command
     }
 }
 

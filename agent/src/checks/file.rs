@@ -12,6 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use fletchck_shared::Outcome;
+use serde_json::{Map, Value};
 
 use super::{
     Answers, Before, Kind, Look, Opt, Options, Plan, Probe, Shape, aside::Aside, python,
@@ -62,6 +63,11 @@ pub const KIND: Kind = Kind {
     example: r#"{"type": "file", "trigger": {"interval": {"minutes": 1}}, "options": {"filename": "/var/log/app.log", "failpattern": "ERROR|FATAL", "passpattern": "recovered"}}"#,
     build,
 };
+
+/// The options in which the original keeps where it left off, for what a check kept here.
+pub fn left_off(kept: &Value) -> Map<String, Value> {
+    Cursor::of(kept).map(|cursor| cursor.options()).unwrap_or_default()
+}
 
 /// How much longer a reading is waited for than it may take.
 const MARGIN: Duration = Duration::from_millis(50);

@@ -3,9 +3,9 @@
 mod answer;
 mod ask;
 mod expect;
-mod json;
 mod place;
 mod request;
+mod secret;
 mod status;
 mod version;
 
@@ -17,9 +17,12 @@ use tokio::time::Instant;
 
 pub(super) use self::ask::{HEAD_BYTES, beside, wrong};
 pub(super) use self::place::Place;
+pub(super) use self::secret::note;
 use self::{expect::Expect, request::Ask, version::Versions};
 use super::{
     Answers, Kind, Look, Opt, Options, Plan, Probe,
+    content::JSON_IS,
+    limit::WARN_ALERTS,
     net::{self, GRACE, IdentityFiles, Offer, Reach, Steps, Talk, TalkError, Tls, converse},
 };
 
@@ -61,10 +64,11 @@ pub const KIND: Kind = Kind {
         expect::CONTAINS,
         expect::LACKS,
         expect::MATCHES,
-        json::JSON_PATH,
-        json::JSON_IS,
+        expect::JSON_PATH,
+        JSON_IS,
         expect::MAX_MS,
         expect::WARN_MS,
+        WARN_ALERTS,
     ],
     answers: Answers {
         proves: "The name leads to a server, the server completes a TLS handshake with a certificate that is good for a \
@@ -89,6 +93,7 @@ struct Https {
     versions: Versions,
     redirects: usize,
     expect: Expect,
+    alerts: bool,
 }
 
 fn build(options: &mut Options<'_>) -> Option<Plan> {
@@ -104,14 +109,15 @@ fn build(options: &mut Options<'_>) -> Option<Plan> {
         place.tls = place.tls.is_some().then(|| demands.clone());
     }
     let redirects = redirects as usize;
-    let https = Https { place, ask: ask?, demands, versions, redirects, expect };
+    let alerts = options.flag("warnAlerts", false);
+    let https = Https { place, ask: ask?, demands, versions, redirects, expect, alerts };
     Some(Plan::Probe(Arc::new(https)))
 }
 
 #[async_trait]
 impl Probe for Https {
     async fn look(&self, look: &Look<'_>) -> Outcome {
-        converse(self, look).await
+        converse(self, look).await.alerting(self.alerts)
     }
 
     fn limit(&self) -> Duration {

@@ -2,6 +2,7 @@
 
 use super::{
     Answers, Kind, Opt, Options, Plan,
+    limit::WARN_ALERTS,
     mail::{self, Protocol, Security, Service},
     net,
 };
@@ -25,6 +26,7 @@ pub const KIND: Kind = Kind {
         net::SERVER_NAME,
         net::DAYS,
         net::WARN_DAYS,
+        WARN_ALERTS,
         mail::USERNAME,
         mail::PASSWORD,
     ],

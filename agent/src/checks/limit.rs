@@ -82,6 +82,18 @@ impl Limit {
         Self { scale, level, hysteresis, warn, warn_alerts }
     }
 
+    /// The same, where none is given, with the limits that what is measured has of its own.
+    pub(super) fn or(self, level: f64, warn: Option<f64>) -> Self {
+        let own = self.level.is_none();
+        let warn = self.warn.or(warn.filter(|warn| own && *warn < level));
+        Self { level: self.level.or(Some(level)), warn, ..self }
+    }
+
+    /// The level that fails, if there is one.
+    pub(super) fn level(self) -> Option<f64> {
+        self.level
+    }
+
     /// A limit in percent as it is without any option.
     #[cfg(test)]
     pub(super) fn read_defaults(level: f64, hysteresis: f64) -> Self {
@@ -237,6 +249,26 @@ mod tests {
         let outcome = limit.judge("the rack", 41.0, "warm", &before);
         assert_eq!(outcome.text, "the rack is 41.0 °C warm, over the limit of 40 °C");
         assert_eq!(limit.target(), "Target: 40 °C");
+    }
+
+    #[test]
+    fn limits_of_what_is_measured_count_where_none_is_given() {
+        let own = |given| read(given).0.expect("a limit").or(90.0, Some(80.0));
+        let before = Before::default();
+        for (given, value, severity) in [
+            (json!({}), 79.0, Severity::Ok),
+            (json!({}), 81.0, Severity::Warning),
+            (json!({}), 91.0, Severity::Critical),
+            (json!({"warn": 50}), 51.0, Severity::Warning),
+            (json!({"temperature": 100}), 95.0, Severity::Ok),
+            (json!({"temperature": 60}), 61.0, Severity::Critical),
+        ] {
+            let outcome = own(given.clone()).judge("it", value, "", &before);
+            assert_eq!(outcome.severity(), severity, "{given} {value}");
+        }
+        let odd = read(json!({})).0.expect("a limit").or(70.0, Some(80.0));
+        assert_eq!(odd.judge("it", 69.0, "", &before).severity(), Severity::Ok);
+        assert_eq!(odd.level(), Some(70.0));
     }
 
     #[test]

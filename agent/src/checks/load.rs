@@ -1,13 +1,13 @@
 //! `load`: how many tasks run or wait, on average over the last minutes.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use fletchck_shared::Outcome;
 use sysinfo::{CpuRefreshKind, LoadAvg, System};
 
 use super::{
-    Answers, Before, Kind, Look, Opt, Options, Plan, Probe, Shape,
+    Answers, Before, Kind, Opt, Options, Plan, Shape,
+    here::{Here, Measure},
     limit::{Limit, Scale, WARN, WARN_ALERTS},
 };
 
@@ -84,29 +84,27 @@ fn build(options: &mut Options<'_>) -> Option<Plan> {
     // The default is the same limit either way.
     let times = if per_core { 1.0 } else { cores().unwrap_or(1) as f64 };
     let limit = Limit::read(options, &TASKS, LEVEL * times, HYSTERESIS * times);
-    Some(Plan::Probe(Arc::new(Load { minutes, per_core, limit })))
+    Some(Plan::Probe(Arc::new(Here(Load { minutes, per_core, limit }))))
 }
 
-#[async_trait]
-impl Probe for Load {
-    async fn look(&self, look: &Look<'_>) -> Outcome {
-        match measure() {
-            Ok((averages, cores)) => self.judge(&averages, cores, look.before),
-            Err(text) => Outcome::fail(text.clone()).log([text]),
-        }
+impl Measure for Load {
+    /// The three averages, and the number of cores they spread over.
+    type Seen = (LoadAvg, usize);
+
+    fn measure() -> Result<Self::Seen, String> {
+        let averages = System::load_average()
+            .map_err(|error| format!("the load cannot be measured: {error}"))?;
+        let cores = cores().ok_or("the load cannot be measured: is /proc mounted?")?;
+        Ok((averages, cores))
     }
 
-    fn limit(&self) -> Duration {
-        Duration::from_secs(5)
-    }
-
-    fn local(&self) -> bool {
-        true
+    fn judge(&self, (averages, cores): Self::Seen, before: &Before) -> Outcome {
+        self.of(&averages, cores, before)
     }
 }
 
 impl Load {
-    fn judge(&self, averages: &LoadAvg, cores: usize, before: &Before) -> Outcome {
+    fn of(&self, averages: &LoadAvg, cores: usize, before: &Before) -> Outcome {
         let LoadAvg { one, five, fifteen } = *averages;
         let (load, minutes) = match self.minutes {
             Minutes::One => (one, "1 minute"),
@@ -123,14 +121,6 @@ impl Load {
             if self.per_core { (load / cores as f64, "per core") } else { (load, "") };
         self.limit.judge(&what, load, state, before).log([log])
     }
-}
-
-/// The three averages, and the number of cores they spread over.
-fn measure() -> Result<(LoadAvg, usize), String> {
-    let averages =
-        System::load_average().map_err(|error| format!("the load cannot be measured: {error}"))?;
-    let cores = cores().ok_or("the load cannot be measured: is /proc mounted?")?;
-    Ok((averages, cores))
 }
 
 /// Cores of the machine. A container may use fewer of them, but the load is that of the whole machine.
@@ -170,17 +160,17 @@ mod tests {
     fn the_average_that_was_asked_for_is_judged() {
         let averages = LoadAvg { one: 9.0, five: 4.1, fifteen: 0.5 };
         let before = Before::default();
-        let outcome = load(Minutes::One, true, 2.0).judge(&averages, 4, &before);
+        let outcome = load(Minutes::One, true, 2.0).of(&averages, 4, &before);
         assert_eq!(outcome.text, "the load over 1 minute is 2.25 per core, over the limit of 2");
         assert_eq!((outcome.verdict, outcome.level.as_deref()), (Verdict::Fail, Some("2.25")));
         assert_eq!(outcome.log, ["Load: 9.00, 4.10, 0.50 on 4 cores, Target: 2"]);
-        let outcome = load(Minutes::Five, true, 2.0).judge(&averages, 4, &before);
+        let outcome = load(Minutes::Five, true, 2.0).of(&averages, 4, &before);
         assert_eq!(outcome.severity(), Severity::Warning);
-        let outcome = load(Minutes::Fifteen, false, 2.0).judge(&averages, 1, &before);
+        let outcome = load(Minutes::Fifteen, false, 2.0).of(&averages, 1, &before);
         assert_eq!(outcome.text, "the load over 15 minutes is 0.50, limit 2");
         assert_eq!(outcome.severity(), Severity::Ok);
         let failing = Before { failing: true, ..before };
-        let outcome = load(Minutes::Five, false, 4.2).judge(&averages, 1, &failing);
+        let outcome = load(Minutes::Five, false, 4.2).of(&averages, 1, &failing);
         assert_eq!(outcome.text, "the load over 5 minutes is 4.10, well again below 4 (limit 4.2)");
     }
 

@@ -1,13 +1,13 @@
 //! `memory`: memory used on this machine.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use fletchck_shared::Outcome;
 use sysinfo::{MemoryRefreshKind, System};
 
 use super::{
-    Answers, Before, Kind, Look, Opt, Options, Plan, Probe,
+    Answers, Before, Kind, Opt, Options, Plan,
+    here::{Here, Measure},
     limit::{Limit, PERCENT, WARN, WARN_ALERTS, amounts, padded},
 };
 
@@ -50,28 +50,29 @@ struct Amounts {
 }
 
 fn build(options: &mut Options<'_>) -> Option<Plan> {
-    Some(Plan::Probe(Arc::new(Memory { limit: Limit::read(options, &PERCENT, 85.0, 5.0) })))
+    Some(Plan::Probe(Arc::new(Here(Memory { limit: Limit::read(options, &PERCENT, 85.0, 5.0) }))))
 }
 
-#[async_trait]
-impl Probe for Memory {
-    async fn look(&self, look: &Look<'_>) -> Outcome {
-        match measure() {
-            Ok(seen) => self.judge(seen, look.before),
-            Err(text) => Outcome::fail(text.clone()).log([text]),
+impl Measure for Memory {
+    type Seen = Amounts;
+
+    fn measure() -> Result<Amounts, String> {
+        let mut system =
+            System::new().map_err(|error| format!("memory cannot be measured: {error}"))?;
+        system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+        let total = system.total_memory();
+        if total == 0 {
+            return Err("memory cannot be measured: is /proc mounted?".into());
         }
+        let container = system
+            .cgroup_limits()
+            .filter(|limits| limits.total_memory > 0 && limits.total_memory < total)
+            .map(|limits| {
+                (limits.total_memory, limits.total_memory.saturating_sub(limits.free_memory))
+            });
+        Ok(Amounts { total, available: system.available_memory(), container })
     }
 
-    fn limit(&self) -> Duration {
-        Duration::from_secs(5)
-    }
-
-    fn local(&self) -> bool {
-        true
-    }
-}
-
-impl Memory {
     fn judge(&self, seen: Amounts, before: &Before) -> Outcome {
         let used = seen.total.saturating_sub(seen.available);
         let percent = 100.0 * used as f64 / seen.total as f64;
@@ -85,23 +86,6 @@ impl Memory {
         }
         self.limit.judge("memory", percent, "used", before).log(log)
     }
-}
-
-fn measure() -> Result<Amounts, String> {
-    let mut system =
-        System::new().map_err(|error| format!("memory cannot be measured: {error}"))?;
-    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
-    let total = system.total_memory();
-    if total == 0 {
-        return Err("memory cannot be measured: is /proc mounted?".into());
-    }
-    let container = system
-        .cgroup_limits()
-        .filter(|limits| limits.total_memory > 0 && limits.total_memory < total)
-        .map(|limits| {
-            (limits.total_memory, limits.total_memory.saturating_sub(limits.free_memory))
-        });
-    Ok(Amounts { total, available: system.available_memory(), container })
 }
 
 #[cfg(test)]

@@ -1,32 +1,40 @@
-//! The types of checks. [`KINDS`] is the only list of them: configuration, reference page and pages are made from it.
+//! The types of checks. [`KINDS`] is the only list of them: the reference page and an example are made from it.
 
-mod aside;
+pub(crate) mod aside;
 pub mod cert;
 pub mod certfile;
+mod content;
 pub mod cpu;
 pub mod disk;
+pub mod dns;
 pub mod domain;
 pub mod exec;
 pub mod file;
+mod here;
 pub mod https;
 pub mod imap;
 mod limit;
 pub mod load;
 mod mail;
 pub mod memory;
+pub mod mqtt;
 mod net;
 #[doc(hidden)]
 pub mod parse;
 pub mod path;
+pub mod ping;
+pub mod process;
 pub mod push;
 mod python;
 mod quantity;
 pub mod remote;
+pub mod sensor;
 pub mod sequence;
 pub mod smtp;
 pub mod ssh;
 pub mod submit;
 pub mod swap;
+pub mod systemd;
 pub mod tcp;
 pub mod temp;
 #[cfg(test)]
@@ -54,6 +62,7 @@ pub const KINDS: &[Kind] = &[
     certfile::KIND,
     cpu::KIND,
     disk::KIND,
+    dns::KIND,
     domain::KIND,
     exec::KIND,
     file::KIND,
@@ -61,14 +70,19 @@ pub const KINDS: &[Kind] = &[
     imap::KIND,
     load::KIND,
     memory::KIND,
+    mqtt::KIND,
     path::KIND,
+    ping::KIND,
+    process::KIND,
     push::KIND,
     remote::KIND,
+    sensor::KIND,
     sequence::KIND,
     smtp::KIND,
     ssh::KIND,
     submit::KIND,
     swap::KIND,
+    systemd::KIND,
     tcp::KIND,
     temp::KIND,
     ups::KIND,
@@ -180,6 +194,11 @@ pub fn kind(name: &str) -> Option<&'static Kind> {
 }
 
 impl Kind {
+    /// Whether it asks over the network, and so depends on the way there.
+    pub fn asks_network(&self) -> bool {
+        self.options.iter().any(|option| option.name == net::IP_VERSION.name)
+    }
+
     /// Makes what runs from these options, and tells all that is wrong with them. With nothing but warnings there is a
     /// plan, with any other fault there is none.
     pub fn plan(&self, options: &Map<String, Value>) -> (Option<Plan>, Vec<OptionFault>) {

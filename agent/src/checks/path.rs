@@ -15,6 +15,7 @@ use fletchck_shared::Outcome;
 use super::{
     Answers, Kind, Look, Opt, Options, Plan, Probe, Shape,
     aside::Aside,
+    limit::WARN_ALERTS,
     quantity::{bytes, duration},
 };
 use find::{FindError, Form, Place};
@@ -43,6 +44,9 @@ pub const KIND: Kind = Kind {
         Opt::text("minAge", "none", "shortest time since its last change"),
         Opt::text("minSize", "none", "smallest size, as in `1 MB`; a number is bytes"),
         Opt::text("maxSize", "none", "largest size"),
+        Opt::text("warnAge", "none", "time since its last change over which a pass is a warning"),
+        Opt::text("warnSize", "none", "size over which a pass is a warning"),
+        WARN_ALERTS,
         Opt::number("minCount", "none", "fewest that a pattern may match"),
         Opt::number("maxCount", "none", "most that a pattern may match"),
         Opt::new("timeout", Shape::Seconds, "10", "longest wait for the file system"),
@@ -66,6 +70,7 @@ struct PathCheck {
     exists: bool,
     which: Which,
     rule: Rule,
+    alerts: bool,
     timeout: Duration,
     aside: Aside,
 }
@@ -121,12 +126,18 @@ fn build(options: &mut Options<'_>) -> Option<Plan> {
         age: (duration(options, "minAge"), duration(options, "maxAge")),
         size: (bytes(options, "minSize"), bytes(options, "maxSize")),
         count,
+        warn: (duration(options, "warnAge"), bytes(options, "warnSize")),
     };
+    too_late(options, "warnAge", rule.warn.0, rule.age.1, "less than `maxAge`");
+    too_late(options, "warnSize", rule.warn.1, rule.size.1, "less than `maxSize`");
+    let alerts = options.flag("warnAlerts", false);
     contrary(options, "minAge", rule.age);
     contrary(options, "minSize", rule.size);
     contrary(options, "minCount", rule.count);
     if !exists {
-        for name in ["maxAge", "minAge", "minSize", "maxSize", "minCount", "maxCount"] {
+        for name in [
+            "maxAge", "minAge", "minSize", "maxSize", "minCount", "maxCount", "warnAge", "warnSize",
+        ] {
             if options.given(name) {
                 options.warning(name, "what must not be there is not judged", "`exists` = true");
             }
@@ -135,7 +146,20 @@ fn build(options: &mut Options<'_>) -> Option<Plan> {
     let timeout = options.seconds("timeout", 10);
     let aside = Aside::default();
     let place = place?;
-    Some(Plan::Probe(Arc::new(PathCheck { text, place, exists, which, rule, timeout, aside })))
+    let check = PathCheck { text, place, exists, which, rule, alerts, timeout, aside };
+    Some(Plan::Probe(Arc::new(check)))
+}
+
+fn too_late<T: PartialOrd>(
+    options: &mut Options<'_>,
+    name: &'static str,
+    warn: Option<T>,
+    most: Option<T>,
+    right: &str,
+) {
+    if warn.zip(most).is_some_and(|(warn, most)| warn >= most) {
+        options.warning(name, "it fails before it warns", right);
+    }
 }
 
 fn contrary<T: PartialOrd>(

@@ -2,6 +2,7 @@
 
 use super::{
     Answers, Kind, Opt, Options, Plan,
+    limit::WARN_ALERTS,
     mail::{self, Protocol, Security, Service},
     net,
 };
@@ -21,6 +22,7 @@ pub const KIND: Kind = Kind {
         net::SERVER_NAME,
         net::DAYS,
         net::WARN_DAYS,
+        WARN_ALERTS,
         mail::USERNAME,
         mail::PASSWORD,
     ],

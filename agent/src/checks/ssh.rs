@@ -26,6 +26,9 @@ pub(super) use greeting::Greeting;
 /// Name of the failure that another host key is.
 const HOSTKEY: &str = "hostkey";
 
+/// What can be given for it.
+const FORMS: &str = "the line of a `.pub` file, the base64 in that, or a fingerprint `SHA256:…`";
+
 /// The entry of `ssh` in the table.
 pub const KIND: Kind = Kind {
     name: "ssh",
@@ -59,22 +62,34 @@ pub const KIND: Kind = Kind {
 #[derive(Debug)]
 struct Ssh {
     reach: Reach,
-    pin: Option<Pin>,
+    wanted: Wanted,
+}
+
+/// Which host key the server must show.
+#[derive(Debug)]
+enum Wanted {
+    /// The first one that was seen.
+    First,
+    /// This one.
+    Pinned(Pin),
+    /// None is right: what stands there is no key known here.
+    Unreadable,
 }
 
 fn build(options: &mut Options<'_>) -> Option<Plan> {
     let reach = Reach::read(options, 22, 5);
-    let pin = options.text(HOSTKEY).map(str::trim).filter(|text| !text.is_empty());
-    let pin = pin.and_then(|text| {
-        let pin = Pin::parse(text);
-        if pin.is_none() {
-            let right =
-                "the line of a `.pub` file, the base64 in that, or a fingerprint `SHA256:…`";
-            options.fault(HOSTKEY, "it is no host key that is known here", right);
+    let hostkey = options.text(HOSTKEY).map(str::trim).filter(|text| !text.is_empty());
+    let wanted = match hostkey.map(Pin::parse) {
+        None => Wanted::First,
+        Some(Some(pin)) => Wanted::Pinned(pin),
+        // The original takes any text and fails, so a site that comes from it may have one.
+        Some(None) => {
+            let wrong = "it is no host key that is known here, so the check always fails";
+            options.warning(HOSTKEY, wrong, FORMS);
+            Wanted::Unreadable
         }
-        pin
-    });
-    Some(Plan::Probe(Arc::new(Ssh { reach: reach?, pin })))
+    };
+    Some(Plan::Probe(Arc::new(Ssh { reach: reach?, wanted })))
 }
 
 #[async_trait]
@@ -107,9 +122,13 @@ impl Talk for Ssh {
 
     async fn talk(&self, look: &Look<'_>, steps: &mut Steps) -> Result<Outcome, TalkError> {
         let kept = look.before.kept.as_ref().and_then(Value::as_str);
-        // What was seen first counts only until it stands in the file: who takes it out there wants it learned anew.
-        let kept = if self.pin.is_none() { kept.and_then(Pin::parse) } else { None };
-        let pin = self.pin.as_ref().or(kept.as_ref());
+        let first = kept.and_then(Pin::parse);
+        let pin = match &self.wanted {
+            // It counts only until it stands in the file: who takes it out there wants it learned anew.
+            Wanted::First => first.as_ref(),
+            Wanted::Pinned(pin) => Some(pin),
+            Wanted::Unreadable => None,
+        };
 
         let key = match pin {
             Some(pin @ Pin::Fingerprint(_)) => self.any_key(pin, steps).await?,
@@ -166,16 +185,21 @@ impl Ssh {
             let log = [seen.clone(), "ignore: None".into(), "close: None".into()];
             Outcome::pass(text).log(log)
         };
-        let outcome = match pin {
-            Some(pin) if pin.is(key) => all_well(&shown),
-            Some(pin) => {
-                let text = format!(
-                    "{shown}, wanted {pin}: somebody may be in between; if it was set up anew, set `{HOSTKEY}` to the new key"
-                );
-                let line = format!("{}: {text}", self.reach.target);
-                Outcome::fail(text).soft_fail(HOSTKEY).log([seen.clone(), line])
-            }
-            None => {
+        let another = |wanted: String| {
+            let text = format!("{shown}, wanted {wanted}");
+            let line = format!("{}: {text}", self.reach.target);
+            Outcome::fail(text).soft_fail(HOSTKEY).log([seen.clone(), line])
+        };
+        let outcome = match (pin, &self.wanted) {
+            (Some(pin), _) if pin.is(key) => all_well(&shown),
+            (Some(pin), _) => another(format!(
+                "{pin}: somebody may be in between; if it was set up anew, set `{HOSTKEY}` to the new key"
+            )),
+            // The text is not repeated: it may be a private key in the wrong place.
+            (None, Wanted::Unreadable) => another(format!(
+                "a text that is no host key known here: set `{HOSTKEY}` to {FORMS}"
+            )),
+            (None, _) => {
                 let mut outcome = all_well(&format!(
                     "{shown}, trusted at first sight: from now on any other is a failure"
                 ));
@@ -183,6 +207,6 @@ impl Ssh {
                 return outcome.keep(base64.into());
             }
         };
-        if self.pin.is_some() { outcome.keep(Value::Null) } else { outcome }
+        if matches!(self.wanted, Wanted::First) { outcome } else { outcome.keep(Value::Null) }
     }
 }

@@ -1,13 +1,13 @@
 //! `swap`: swap space used on this machine.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use fletchck_shared::Outcome;
 use sysinfo::{MemoryRefreshKind, System};
 
 use super::{
-    Answers, Before, Kind, Look, Opt, Options, Plan, Probe,
+    Answers, Before, Kind, Opt, Options, Plan,
+    here::{Here, Measure},
     limit::{Limit, PERCENT, WARN, WARN_ALERTS, amounts, padded},
 };
 
@@ -47,28 +47,23 @@ struct Space {
 }
 
 fn build(options: &mut Options<'_>) -> Option<Plan> {
-    Some(Plan::Probe(Arc::new(Swap { limit: Limit::read(options, &PERCENT, 80.0, 5.0) })))
+    Some(Plan::Probe(Arc::new(Here(Swap { limit: Limit::read(options, &PERCENT, 80.0, 5.0) }))))
 }
 
-#[async_trait]
-impl Probe for Swap {
-    async fn look(&self, look: &Look<'_>) -> Outcome {
-        match measure() {
-            Ok(space) => self.judge(space, look.before),
-            Err(text) => Outcome::fail(text.clone()).log([text]),
+impl Measure for Swap {
+    type Seen = Space;
+
+    fn measure() -> Result<Space, String> {
+        let mut system =
+            System::new().map_err(|error| format!("swap cannot be measured: {error}"))?;
+        system.refresh_memory_specifics(MemoryRefreshKind::everything());
+        // Every machine has memory; without any, nothing was read, and then no swap means nothing either.
+        if system.total_memory() == 0 {
+            return Err("swap cannot be measured: is /proc mounted?".into());
         }
+        Ok(Space { total: system.total_swap(), free: system.free_swap() })
     }
 
-    fn limit(&self) -> Duration {
-        Duration::from_secs(5)
-    }
-
-    fn local(&self) -> bool {
-        true
-    }
-}
-
-impl Swap {
     fn judge(&self, Space { total, free }: Space, before: &Before) -> Outcome {
         if total == 0 {
             let text = "this machine has no swap space".to_owned();
@@ -80,16 +75,6 @@ impl Swap {
         let line = format!("Swap: {} {amounts}, {}", padded(percent), self.limit.target());
         self.limit.judge("swap", percent, "used", before).log([line])
     }
-}
-
-fn measure() -> Result<Space, String> {
-    let mut system = System::new().map_err(|error| format!("swap cannot be measured: {error}"))?;
-    system.refresh_memory_specifics(MemoryRefreshKind::everything());
-    // Every machine has memory; without any, nothing was read, and then no swap means nothing either.
-    if system.total_memory() == 0 {
-        return Err("swap cannot be measured: is /proc mounted?".into());
-    }
-    Ok(Space { total: system.total_swap(), free: system.free_swap() })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use fletchck_shared::Outcome;
 
 use super::{
     Answers, Kind, Look, Opt, Options, Plan, Probe,
+    limit::WARN_ALERTS,
     net::{self, GRACE, Lines, NetError, Reach, Steps, Talk, TalkError, Tls, converse, told},
 };
 
@@ -25,6 +26,7 @@ pub const KIND: Kind = Kind {
         net::SERVER_NAME,
         net::DAYS,
         net::WARN_DAYS,
+        WARN_ALERTS,
         Opt::text("send", "none", "line that is sent once it is connected"),
         Opt::text("expect", "none", "text that must be in one of the lines it says"),
     ],
@@ -46,11 +48,12 @@ struct Tcp {
     tls: Option<Tls>,
     send: Option<String>,
     expect: Option<String>,
+    alerts: bool,
 }
 
 fn build(options: &mut Options<'_>) -> Option<Plan> {
     if !options.given("port") {
-        options.fault("port", "it is missing", "it has no default: give it");
+        options.fault("port", "it is missing", "a port from 1 to 65535");
     }
     let reach = Reach::read(options, 1, 5);
     let on = options.flag("tls", false);
@@ -58,13 +61,15 @@ fn build(options: &mut Options<'_>) -> Option<Plan> {
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let send = options.text("send").and_then(text);
     let expect = options.text("expect").and_then(text);
-    Some(Plan::Probe(Arc::new(Tcp { reach: reach?, tls: on.then_some(tls), send, expect })))
+    let alerts = options.flag("warnAlerts", false);
+    let tls = on.then_some(tls);
+    Some(Plan::Probe(Arc::new(Tcp { reach: reach?, tls, send, expect, alerts })))
 }
 
 #[async_trait]
 impl Probe for Tcp {
     async fn look(&self, look: &Look<'_>) -> Outcome {
-        converse(self, look).await
+        converse(self, look).await.alerting(self.alerts)
     }
 
     fn limit(&self) -> Duration {

@@ -114,7 +114,8 @@ impl Talk for Temp {
     }
 }
 
-fn degrees(celsius: f64) -> String {
+/// A temperature as levels carry it, `"54.0°C"`.
+pub(super) fn degrees(celsius: f64) -> String {
     format!("{celsius:.1}°C")
 }
 

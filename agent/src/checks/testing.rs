@@ -23,6 +23,13 @@ pub(super) fn probe(name: &str, options: Value) -> Arc<dyn Probe> {
     }
 }
 
+/// What is made of these options, if it runs, and all that is wrong with them.
+pub(super) fn read(name: &str, options: Value) -> (Option<Plan>, Vec<OptionFault>) {
+    let options = options.as_object().expect("options are an object");
+    let kind: &Kind = kind(name).expect("a type of check");
+    kind.plan(options)
+}
+
 /// The options that something is wrong with.
 pub(super) fn faults(name: &str, options: Value) -> Vec<String> {
     read(name, options).1.into_iter().map(|fault| fault.option).collect()
@@ -37,10 +44,4 @@ pub(super) async fn look(probe: &dyn Probe) -> Outcome {
 pub(super) async fn look_after(probe: &dyn Probe, before: &Before) -> Outcome {
     let name = CheckName::try_from("test").expect("a name");
     probe.look(&Look { name: &name, now: Utc::now(), zone: Tz::UTC, before }).await
-}
-
-fn read(name: &str, options: Value) -> (Option<Plan>, Vec<OptionFault>) {
-    let options = options.as_object().expect("options are an object");
-    let kind: &Kind = kind(name).expect("a type of check");
-    kind.plan(options)
 }

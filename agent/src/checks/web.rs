@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     Look,
-    https::{HEAD_BYTES, Place, beside, wrong},
+    https::{HEAD_BYTES, Place, beside, note, wrong},
     net::{NetError, Steps, TalkError, Tls},
 };
 
@@ -37,7 +37,7 @@ pub(super) struct Document {
     pub(super) body: Vec<u8>,
 }
 
-/// Asks for a document on a connection, with GET and HTTP/1.1; the step `answer`.
+/// Asks for a document on a connection, with GET and HTTP/1.1; the step `first byte`.
 ///
 /// # Errors
 /// What comes is no HTTP, breaks off, or is larger than it may be.
@@ -46,7 +46,7 @@ pub(super) async fn get(
     wanted: &Wanted<'_>,
     steps: &mut Steps,
 ) -> Result<Document, TalkError> {
-    steps.begin("answer");
+    steps.begin("first byte");
     let request = request(wanted)
         .map_err(|error| TalkError::Wrong(format!("it cannot be asked so: {error}")))?;
     steps.sent(&format!("GET {} HTTP/1.1", wanted.path));
@@ -59,10 +59,9 @@ pub(super) async fn get(
     let answer = async move {
         let response = sender.send_request(request).await.map_err(|error| wrong(&error))?;
         steps.got(&format!("{:?} {}", response.version(), response.status()));
-        for (name, value) in response.headers() {
-            steps.got(&format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
-        }
+        note(response.headers(), steps);
         let (head, mut rest) = response.into_parts();
+        steps.begin("body");
         let mut body = Vec::new();
         while let Some(frame) = rest.frame().await {
             let frame = frame.map_err(|error| wrong(&error))?;
@@ -79,7 +78,7 @@ pub(super) async fn get(
     beside(connection, answer).await
 }
 
-/// Asks for a document, and follows where it leads; the steps `dns`, `connect`, `tls` and `answer` of each server. Returns
+/// Asks for a document, and follows where it leads; the steps `dns`, `connect`, `tls` and `first byte` of each server. Returns
 /// where it was found as well. The `demands` hold for every server.
 ///
 /// # Errors

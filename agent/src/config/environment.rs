@@ -3,6 +3,8 @@
 //! Names of variables are in capitals and have neither dots nor spaces, while names of checks may have all of that. So a
 //! part of a variable's name stands for the key that is the same once case and all but letters and digits are disregarded.
 
+use std::borrow::Cow;
+
 use config::{ConfigError, Environment, Source};
 use fletchck_shared::config::{Fault, Kinds, SECRETS, near};
 use serde_json::{Map, Value};
@@ -22,9 +24,27 @@ pub(super) struct Override {
 
 /// Sections and the keys they may have. `*` stands for any name.
 const KNOWN: &[(&str, &[&str])] = &[
-    ("", &["timezone", "agent", "webui", "mqtt", "broker", "fleet", "limits", "actions", "checks"]),
+    (
+        "",
+        &[
+            "timezone",
+            "agent",
+            "webui",
+            "mqtt",
+            "broker",
+            "fleet",
+            "limits",
+            "defaults",
+            "groups",
+            "maintenance",
+            "heartbeat",
+            "uplink",
+            "actions",
+            "checks",
+        ],
+    ),
     ("agent", &["id", "labels"]),
-    ("webui", &["name", "hostname", "host", "port", "cert", "key", "users"]),
+    ("webui", &["name", "hostname", "host", "port", "address", "cert", "key", "users"]),
     (
         "mqtt",
         &[
@@ -51,7 +71,14 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("broker.users.*", &["password", "publish", "subscribe"]),
     ("fleet", &["prefix", "hub", "actions", "grace"]),
     ("limits", &["probes", "remotes"]),
-    ("actions.*", &["type", "options"]),
+    ("defaults", POLICY),
+    ("groups.*", POLICY),
+    ("heartbeat", &["url", "url_file", "every"]),
+    (
+        "actions.*",
+        &["type", "options", "severity", "failover", "retryFor", "gather", "rate", "quiet"],
+    ),
+    ("actions.*.quiet", &["from", "to", "days", "timezone", "except"]),
     (
         "checks.*",
         &[
@@ -59,11 +86,20 @@ const KNOWN: &[(&str, &[&str])] = &[
             "subType",
             "trigger",
             "threshold",
+            "window",
+            "recover",
             "retries",
             "priority",
             "paused",
             "failAction",
             "passAction",
+            "severity",
+            "remind",
+            "escalate",
+            "flapping",
+            "skip",
+            "group",
+            "uplink",
             "publish",
             "remoteId",
             "options",
@@ -73,12 +109,34 @@ const KNOWN: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Keys by which a check, a group or the site decides about alerts.
+const POLICY: &[&str] = &[
+    "threshold",
+    "window",
+    "recover",
+    "retries",
+    "failAction",
+    "passAction",
+    "severity",
+    "remind",
+    "escalate",
+    "flapping",
+    "skip",
+    "actions",
+];
+
 /// Where a key may be any word. A new one is taken in small letters.
 const FREE: &[&str] = &["agent.labels"];
 
 /// Keys whose values are texts even if they look like numbers.
 const TEXTS: &[&str] = &[
     "timezone",
+    "uplink",
+    "group",
+    "address",
+    "topic",
+    "chat",
+    "user",
     "id",
     "name",
     "hostname",
@@ -138,18 +196,17 @@ fn keys(name: &str, map: &Map<String, Value>, kinds: &impl Kinds) -> Result<Vec<
     let mut keys: Vec<String> = Vec::new();
     let mut here = Some(map);
     for word in name.split("__") {
-        let known = known(&keys, here, kinds);
+        let known = known(&keys, kinds);
         let there = here.into_iter().flat_map(Map::keys).map(String::as_str);
-        let mut fits: Vec<&str> =
-            there.chain(known.iter().copied()).filter(|key| plain(key) == plain(word)).collect();
-        fits.sort_unstable();
-        fits.dedup();
+        let mut all: Vec<&str> = known.iter().map(AsRef::as_ref).chain(there).collect();
+        all.sort_unstable();
+        all.dedup();
+        let fits: Vec<&str> = all.iter().copied().filter(|key| plain(key) == plain(word)).collect();
         let key = match fits.as_slice() {
             [key] => (*key).to_owned(),
             [] if FREE.contains(&keys.join(".").as_str()) => word.to_owned(),
             [] => {
-                let there = here.into_iter().flat_map(Map::keys).map(String::as_str);
-                return Err(match near::nearest(word, known.iter().copied().chain(there)) {
+                return Err(match near::nearest(word, all) {
                     Some(near) => format!("did you mean `{}`?", near.to_uppercase()),
                     None => format!("there is no `{word}`; unset it, or mend its name"),
                 });
@@ -163,17 +220,12 @@ fn keys(name: &str, map: &Map<String, Value>, kinds: &impl Kinds) -> Result<Vec<
 }
 
 /// The keys that the configuration may have at a place, whether it has them or not.
-fn known(
-    keys: &[String],
-    here: Option<&Map<String, Value>>,
-    kinds: &impl Kinds,
-) -> Vec<&'static str> {
+fn known(keys: &[String], kinds: &impl Kinds) -> Vec<Cow<'static, str>> {
     if let [section, _, options] = keys
         && options == "options"
         && (section == "checks" || section == "actions")
     {
         // Which options there are is the type's business; the type itself stands one object further up.
-        _ = here;
         let types = if section == "checks" { kinds.checks() } else { kinds.actions() };
         let options = types.into_iter().flat_map(|kind| {
             let options = match section.as_str() {
@@ -182,14 +234,16 @@ fn known(
             };
             options.unwrap_or_default()
         });
-        return options.chain(SECRETS.iter().copied()).collect();
+        let files = SECRETS.iter().map(|key| Cow::Owned(format!("{key}_file")));
+        return options.chain(SECRETS.iter().copied()).map(Cow::Borrowed).chain(files).collect();
     }
     let fits = |pattern: &str| {
         let parts: Vec<&str> = pattern.split('.').filter(|part| !part.is_empty()).collect();
         parts.len() == keys.len()
             && parts.iter().zip(keys).all(|(part, key)| *part == "*" || part == key)
     };
-    KNOWN.iter().find(|(pattern, _)| fits(pattern)).map(|(_, k)| k.to_vec()).unwrap_or_default()
+    let known = KNOWN.iter().find(|(pattern, _)| fits(pattern));
+    known.into_iter().flat_map(|(_, keys)| *keys).copied().map(Cow::Borrowed).collect()
 }
 
 /// A key without case and with `_` for all that a variable's name cannot have.

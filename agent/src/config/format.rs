@@ -6,9 +6,11 @@ use std::{
 };
 
 use config::{FileFormat, Source};
+use fletchck_shared::config::Fault;
 use serde_json::{Map, Value};
 
 use super::layer;
+use crate::chain;
 
 /// Why a file is no configuration. None of these is ever overwritten.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +72,28 @@ pub enum LoadError {
         #[source]
         source: Box<config::ConfigError>,
     },
+}
+
+impl LoadError {
+    /// The same as a fault to show, of a file that is called so, with what to do about it.
+    pub fn fault(&self, shown: impl Into<String>, right: &str) -> Fault {
+        let text = chain(self);
+        // The fault names the file already.
+        let name = self.path().display().to_string();
+        let wrong = text.strip_prefix(&name).unwrap_or(&text).trim_start_matches([':', ',', ' ']);
+        Fault { file: Some(shown.into()), ..Fault::error("the file", wrong, right) }
+    }
+
+    fn path(&self) -> &Path {
+        let (Self::Read { path, .. }
+        | Self::Empty { path }
+        | Self::NotText { path, .. }
+        | Self::Json { path, .. }
+        | Self::Toml { path, .. }
+        | Self::NotObject { path, .. }
+        | Self::Merge { path, .. }) = self;
+        path
+    }
 }
 
 /// The language of a configuration.

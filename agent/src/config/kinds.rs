@@ -1,11 +1,11 @@
 //! The types of checks and actions that this program runs, for the reader of configurations.
 
-use fletchck_shared::config::{Fault, Kinds};
+use fletchck_shared::config::{Fault, Kinds, Site};
 use serde_json::{Map, Value};
 
 use crate::{
     actions,
-    checks::{self, Opt, OptionFault},
+    checks::{self, Opt, OptionFault, push},
 };
 
 /// The types listed in [`checks::KINDS`] and [`actions::KINDS`].
@@ -35,6 +35,51 @@ impl Kinds for Built {
 
     fn action(&self, kind: &str, options: &Map<String, Value>) -> Vec<Fault> {
         actions::kind(kind).map_or_else(Vec::new, |kind| faults(kind.action(options).1))
+    }
+
+    fn out_of_place(&self, kind: &str, site: &Site) -> Option<(&'static str, &'static str)> {
+        let heard = site.webui.is_some() || site.mqtt.is_some() || site.broker.is_some();
+        (kind == push::KIND.name && !heard).then_some((
+            "nothing here can hear of the job: this site has no pages and no broker",
+            "a `webui`, `mqtt` or `broker` section; or this check at the hub",
+        ))
+    }
+}
+
+/// The same types in `fletchck-agent`, which has no pages and hears of nobody.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BuiltAgent;
+
+impl Kinds for BuiltAgent {
+    fn checks(&self) -> Vec<&'static str> {
+        Built.checks()
+    }
+
+    fn actions(&self) -> Vec<&'static str> {
+        Built.actions()
+    }
+
+    fn check_options(&self, kind: &str) -> Option<Vec<&'static str>> {
+        Built.check_options(kind)
+    }
+
+    fn action_options(&self, kind: &str) -> Option<Vec<&'static str>> {
+        Built.action_options(kind)
+    }
+
+    fn check(&self, kind: &str, options: &Map<String, Value>) -> Vec<Fault> {
+        Built.check(kind, options)
+    }
+
+    fn action(&self, kind: &str, options: &Map<String, Value>) -> Vec<Fault> {
+        Built.action(kind, options)
+    }
+
+    fn out_of_place(&self, kind: &str, _: &Site) -> Option<(&'static str, &'static str)> {
+        (kind == push::KIND.name).then_some((
+            "`fletchck-agent` cannot hear of the job",
+            "this check at the hub, or `fletchck` in place of `fletchck-agent`",
+        ))
     }
 }
 

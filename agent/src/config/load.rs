@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
-    env, fs, io,
+    env,
     path::{Path, PathBuf},
 };
 
@@ -11,11 +11,11 @@ use fletchck_shared::config::{self, Fault, Kinds, Severity, Site};
 use serde_json::{Map, Value};
 
 use super::{
-    Built, LoadError, PREFIX,
-    environment::overrides,
-    format::{Document, Format, document},
-    layer::{Layer, Merged, merge},
-    lines, secrets,
+    Built, LoadError, PREFIX, files,
+    format::{Document, Format},
+    gather::Gathered,
+    layer::Merged,
+    lines, secrets, usable,
 };
 
 /// A configuration that was read.
@@ -33,14 +33,19 @@ pub struct Loaded {
     pub site: Site,
     /// All that is wrong, each with the file it stands in.
     pub faults: Vec<Fault>,
+    /// The same of certificates and keys that it names. They may come later, and whoever needs them waits for them; so they
+    /// keep nothing from being taken over.
+    pub unusable: Vec<Fault>,
     /// Every file that was read, secrets included.
     pub sources: BTreeSet<PathBuf>,
+    /// Port of the pages, as the configuration has it.
+    pub(super) page_port: Option<u16>,
 }
 
 impl Loaded {
     /// Whether every part of it runs.
     pub fn sound(&self) -> bool {
-        self.faults.iter().all(|fault| fault.severity < Severity::Error)
+        self.faults.iter().chain(&self.unusable).all(|fault| fault.severity < Severity::Error)
     }
 
     /// The faults that would keep a part from running that `running`, the faults of the configuration that runs, does not
@@ -61,13 +66,41 @@ impl Loaded {
 /// # Errors
 /// The file is no configuration at all. Faults of its parts are no error: they stand in [`Loaded::faults`].
 pub fn load(path: &Path) -> Result<Loaded, LoadError> {
-    // A variable that is no text can be none of ours.
-    let variables = env::vars_os().filter_map(|(name, value)| {
+    load_for(path, &Built)
+}
+
+/// Reads a configuration as [`load`] does, for a program that runs these types of checks and actions.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_for(path: &Path, kinds: &impl Kinds) -> Result<Loaded, LoadError> {
+    load_with(path, variables(), kinds)
+}
+
+/// Reads a configuration as [`load_for`] does, on a thread where that may take its time: a file of thousands of checks must
+/// not hold up those that run.
+///
+/// # Errors
+/// As [`load_for`].
+pub async fn load_aside(
+    path: &Path,
+    kinds: impl Kinds + Send + 'static,
+) -> Result<Loaded, LoadError> {
+    let own = path.to_path_buf();
+    let loaded = tokio::task::spawn_blocking(move || load_for(&own, &kinds)).await;
+    loaded.unwrap_or_else(|_| {
+        let source = std::io::Error::other("the reading broke down; please report this");
+        Err(LoadError::Read { path: path.into(), source })
+    })
+}
+
+/// Those of this process that may be ours. One that is no text is none.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    env::vars_os().filter_map(|(name, value)| {
         let name =
             name.into_string().ok().filter(|name| name.to_uppercase().starts_with(PREFIX))?;
         Some((name, value.to_string_lossy().into_owned()))
-    });
-    load_with(path, variables, &Built)
+    })
 }
 
 /// Reads a configuration with the fragments beside it, these variables, and these types of checks and actions.
@@ -79,52 +112,65 @@ pub fn load_with(
     variables: impl IntoIterator<Item = (String, String)>,
     kinds: &impl Kinds,
 ) -> Result<Loaded, LoadError> {
-    let absolute = std::path::absolute(path)
-        .map_err(|source| LoadError::Read { path: path.into(), source })?;
-    let folder = absolute.parent().unwrap_or(Path::new("/")).to_path_buf();
-    let shown = path.display().to_string();
-    let mut sources = BTreeSet::from([absolute.clone()]);
-    let mut documents = vec![(shown.clone(), document(path)?)];
-    let mut faults = fragments(path, &folder, &mut documents, &mut sources);
+    Ok(Gathered::read(path, variables, kinds)?.load(kinds))
+}
 
-    let unread = faults.iter().any(|fault| fault.severity == Severity::Error);
+/// A configuration, with all that was said of it as one document, and where secrets that are not in it come from.
+pub type Whole = (Loaded, Map<String, Value>, Vec<String>);
 
-    let failed = |source| LoadError::Merge { path: path.into(), source: Box::new(source) };
-    // Most sites are one file, and laying thousands of checks over nothing takes its time.
-    let alone = Merged::alone(&documents[0].1.map);
-    let layers = || documents.iter().map(|(name, document)| Layer::new(name, &document.map));
-    let mut merged = match documents.len() {
-        1 => alone,
-        _ => merge(layers().collect()).map_err(failed)?,
-    };
-    let (set, mut wrong) = overrides(variables, &merged.map, kinds).map_err(failed)?;
-    faults.append(&mut wrong);
-    if !set.is_empty() {
-        let set = set.iter().map(|set| {
-            Layer::value(&format!("the variable {}", set.variable), &set.keys, &set.value)
-        });
-        merged = merge(layers().chain(set).collect()).map_err(failed)?;
-    }
-    let mut read = secrets::read(&mut merged, &folder);
-    let (mut site, mut found) =
-        config::read(&Value::Object(std::mem::take(&mut merged.map)), kinds, host_zone());
-    found.append(&mut read.warnings);
-    sources.append(&mut read.files);
-    for fault in &mut found {
-        if let Some((_, why)) = read.unread.iter().find(|(at, _)| *at == fault.path) {
-            fault.wrong.clone_from(why);
+/// As [`load`], with all that the file, the fragments and the variables say together, as one document. Secrets of variables
+/// and of files of their own are not in it; the paths of those that come from variables stand beside it.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_whole(path: &Path) -> Result<Whole, LoadError> {
+    let gathered = Gathered::read(path, variables(), &Built)?;
+    let (whole, secrets) = gathered.whole()?;
+    Ok((gathered.load(&Built), whole, secrets))
+}
+
+impl Gathered {
+    /// Makes types of what was gathered.
+    fn load(self, kinds: &impl Kinds) -> Loaded {
+        let Self {
+            path,
+            folder,
+            shown,
+            mut documents,
+            mut merged,
+            mut faults,
+            mut sources,
+            unread,
+            ..
+        } = self;
+        let mut read = secrets::read(&mut merged, &folder);
+        files::from_folder(&mut merged.map, &folder);
+        let (mut site, mut found) =
+            config::read(&Value::Object(std::mem::take(&mut merged.map)), kinds, host_zone());
+        found.append(&mut read.warnings);
+        sources.append(&mut read.files);
+        for fault in &mut found {
+            if let Some((_, why)) = read.unread.iter().find(|(at, _)| *at == fault.path) {
+                fault.wrong.clone_from(why);
+            }
+            fault.file = Some(origin(&merged, &fault.path).unwrap_or(&shown).to_owned());
         }
-        fault.file = Some(origin(&merged, &fault.path).unwrap_or(&shown).to_owned());
+        faults.append(&mut found);
+        faults.extend(documents.iter().flat_map(twice));
+        site.incomplete |= unread;
+        from_folder(&mut site, &folder);
+        let mut unusable = usable::unusable(&site);
+        for fault in &mut unusable {
+            fault.file = Some(origin(&merged, &fault.path).unwrap_or(&shown).to_owned());
+        }
+        for (name, document) in &documents {
+            add_lines(name, document, &mut faults);
+            add_lines(name, document, &mut unusable);
+        }
+        let page_port = site.webui.as_ref().map(|web| web.port);
+        let (_, Document { format, map: document, .. }) = documents.swap_remove(0);
+        Loaded { path, folder, format, document, site, faults, unusable, sources, page_port }
     }
-    faults.append(&mut found);
-    faults.extend(documents.iter().flat_map(twice));
-    for (name, document) in &documents {
-        add_lines(name, document, &mut faults);
-    }
-    site.incomplete |= unread;
-    from_folder(&mut site, &folder);
-    let (_, Document { format, map: document, .. }) = documents.swap_remove(0);
-    Ok(Loaded { path: absolute, folder, format, document, site, faults, sources })
 }
 
 fn twice((name, document): &(String, Document)) -> impl Iterator<Item = Fault> {
@@ -165,75 +211,6 @@ fn origin<'a>(merged: &'a Merged, path: &str) -> Option<&'a str> {
         let (above, _) = path.rsplit_once('.')?;
         above.contains('.').then(|| merged.origin(above)).flatten()
     })
-}
-
-/// The files of `conf.d` beside the configuration, in the order of their names. One that cannot be read is a fault, and
-/// the others count.
-fn fragments(
-    path: &Path,
-    folder: &Path,
-    documents: &mut Vec<(String, Document)>,
-    sources: &mut BTreeSet<PathBuf>,
-) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    let shown = path.parent().map(|parent| parent.join("conf.d")).unwrap_or("conf.d".into());
-    let mut names = match names(&folder.join("conf.d")) {
-        Ok(names) => names,
-        Err(e) => {
-            faults.push(Fault {
-                file: Some(shown.display().to_string()),
-                ..Fault::error(
-                    "the folder",
-                    format!("cannot be read: {e}"),
-                    "a folder that can be read",
-                )
-            });
-            return faults;
-        }
-    };
-    names.sort();
-    for name in names {
-        let (file, shown) = (folder.join("conf.d").join(&name), shown.join(&name));
-        match document(&file) {
-            Ok(document) => documents.push((shown.display().to_string(), document)),
-            Err(e) => {
-                let text = format!("{:#}", anyhow::Error::from(e));
-                // The fault names the file already.
-                let name = file.display().to_string();
-                let wrong =
-                    text.strip_prefix(&name).unwrap_or(&text).trim_start_matches([':', ' ']);
-                faults.push(Fault {
-                    file: Some(shown.display().to_string()),
-                    ..Fault::error("the file", wrong, "mend it, or take it out of conf.d")
-                });
-            }
-        }
-        sources.insert(file);
-    }
-    faults
-}
-
-fn names(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(e),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = PathBuf::from(entry?.file_name());
-        if is_fragment(&name) {
-            names.push(name);
-        }
-    }
-    Ok(names)
-}
-
-/// Whether a file in `conf.d` counts, by its name. Editors keep theirs there too.
-pub(super) fn is_fragment(name: &Path) -> bool {
-    let hidden = name.to_string_lossy().starts_with('.');
-    let extension = name.extension().and_then(|extension| extension.to_str());
-    !hidden && matches!(extension, Some("json" | "toml"))
 }
 
 /// Makes paths of files begin at the configuration's folder, wherever the program was started.

@@ -7,21 +7,25 @@
 mod atomic;
 mod edit;
 mod environment;
+mod files;
 mod format;
+mod gather;
 mod kinds;
 mod layer;
 mod lines;
 mod load;
+mod own_page;
 mod secrets;
 mod toml_edits;
+mod usable;
 mod watch;
 
 pub use atomic::{SaveError, replace};
 pub use edit::{create, edit};
 pub use environment::PREFIX;
 pub use format::{Format, LoadError};
-pub use kinds::Built;
-pub use load::{Loaded, host_zone, load, load_with};
+pub use kinds::{Built, BuiltAgent};
+pub use load::{Loaded, Whole, host_zone, load, load_aside, load_for, load_whole, load_with};
 pub use watch::{Cause, Watch, WatchError};
 
 #[cfg(test)]

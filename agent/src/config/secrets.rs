@@ -16,6 +16,9 @@ use super::layer::Merged;
 /// Largest file that is taken for a secret, in bytes.
 const MAX: u64 = 64 * 1024;
 
+/// The option with fields of a request.
+const FIELDS: &str = "headers";
+
 /// What was found while secrets were read.
 #[derive(Debug, Default)]
 pub(super) struct Read {
@@ -31,8 +34,10 @@ pub(super) fn read(merged: &mut Merged, folder: &FilePath) -> Read {
     let mut read = Read::default();
     let mut map = std::mem::take(&mut merged.map);
     let root = Path::root();
-    if let Some(Value::Object(mqtt)) = map.get_mut("mqtt") {
-        fill(mqtt, &root.key("mqtt"), folder, merged, &mut read);
+    for section in ["mqtt", "heartbeat"] {
+        if let Some(Value::Object(keys)) = map.get_mut(section) {
+            fill(keys, &root.key(section), folder, merged, &mut read);
+        }
     }
     for section in ["actions", "checks"] {
         let Some(Value::Object(entries)) = map.get_mut(section) else { continue };
@@ -55,36 +60,55 @@ fn fill(
     read: &mut Read,
 ) {
     for key in SECRETS {
-        let file_key = format!("{key}_file");
-        let Some(Value::String(file)) = map.get(&file_key).filter(|v| *v != "") else { continue };
-        let file_path = path.key(&file_key);
-        if map.get(*key).is_some_and(|secret| !secret.is_null() && secret != "") {
-            // Whoever sets a variable wants it to count, whatever the file says.
-            let set =
-                merged.origin(path.key(key).as_str()).is_some_and(|o| o.contains(super::PREFIX));
-            if set {
-                continue;
-            }
-            let wrong = format!("`{key}` is given as well, and the file counts");
-            read.warnings.push(Fault::warning(file_path.clone(), wrong, "keep one of them"));
+        one(map, key, path, folder, merged, read);
+    }
+    // Any field of a request may be a secret, and what it is called is up to the other side.
+    if let Some(Value::Object(fields)) = map.get_mut(FIELDS) {
+        let named = fields.keys().filter_map(|key| key.strip_suffix("_file"));
+        let named: Vec<String> = named.filter(|key| !key.is_empty()).map(String::from).collect();
+        for key in named {
+            one(fields, &key, &path.key(FIELDS), folder, merged, read);
         }
-        let file = folder.join(file);
-        read.files.insert(file.clone());
-        match secret(&file) {
-            Ok((secret, open)) => {
-                if open {
-                    let wrong = format!("everyone on this machine can read {}", file.display());
-                    let right = format!("`chmod 600 {}`", file.display());
-                    read.warnings.push(Fault::warning(file_path, wrong, right));
-                }
-                map.insert((*key).into(), secret.into());
+    }
+}
+
+/// One secret, if a file is named for it.
+fn one(
+    map: &mut Map<String, Value>,
+    key: &str,
+    path: &Path,
+    folder: &FilePath,
+    merged: &Merged,
+    read: &mut Read,
+) {
+    let file_key = format!("{key}_file");
+    let Some(Value::String(file)) = map.get(&file_key).filter(|v| *v != "") else { return };
+    let file_path = path.key(&file_key);
+    if map.get(key).is_some_and(|secret| !secret.is_null() && secret != "") {
+        // Whoever sets a variable wants it to count, whatever the file says.
+        let set = merged.origin(path.key(key).as_str()).is_some_and(|o| o.contains(super::PREFIX));
+        if set {
+            return;
+        }
+        let wrong = format!("`{key}` is given as well, and the file counts");
+        read.warnings.push(Fault::warning(file_path.clone(), wrong, "keep one of them"));
+    }
+    let file = folder.join(file);
+    read.files.insert(file.clone());
+    match secret(&file) {
+        Ok((secret, open)) => {
+            if open {
+                let wrong = format!("everyone on this machine can read {}", file.display());
+                let right = format!("`chmod 600 {}`", file.display());
+                read.warnings.push(Fault::warning(file_path, wrong, right));
             }
-            Err(why) => {
-                // The secret beside it is an older one, most likely: rather no part than a locked account.
-                map.remove(*key);
-                let why = format!("cannot use {}: {why}", file.display());
-                read.unread.push((file_path.into(), why));
-            }
+            map.insert(key.into(), secret.into());
+        }
+        Err(why) => {
+            // The secret beside it is an older one, most likely: rather no part than a locked account.
+            map.remove(key);
+            let why = format!("cannot use {}: {why}", file.display());
+            read.unread.push((file_path.into(), why));
         }
     }
 }

@@ -1,3 +1,5 @@
+mod saving;
+
 use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
@@ -6,11 +8,12 @@ use std::{
 };
 
 use fletchck_shared::config::{Fault, Severity};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    Built, Cause, Format, Loaded, SaveError, Watch, create, edit, load, load_with, replace,
+    Built, BuiltAgent, Cause, Format, Loaded, Watch, edit, gather::Gathered, load, load_with,
+    replace,
 };
 
 const ORIGINAL: &str = include_str!("../../../shared/samples/site-saved-by-original.json");
@@ -130,7 +133,7 @@ fn variables_find_keys_whatever_their_case_and_keep_what_they_are() {
     assert_eq!((mqtt.port, mqtt.tls), (8883, true));
     assert_eq!(loaded.site.agent.labels["room"], "7");
     let check = &loaded.site.checks["Web.Site A"];
-    assert!(!check.fail_action);
+    assert!(!check.policy.fail_action);
     assert_eq!(check.options["level"], json!(50));
     assert!(!loaded.document["mqtt"].as_object().expect("kept").contains_key("password"));
     insta::assert_snapshot!(told(&folder, &loaded.faults), @r#"
@@ -253,99 +256,36 @@ fn paths_begin_at_the_configurations_folder() {
 }
 
 #[test]
-fn a_toml_file_keeps_its_comments() {
-    let folder = site(&[(
-        "site.toml",
-        "# mine\ntimezone = \"UTC\" # of all\n\n[checks.root] # the disk\ntype = \"disk\"\nthreshold = 2 # twice\npriority = 1\n",
-    )]);
-    let path = folder.path().join("site.toml");
-    edit(&path, |map| {
-        map["checks"]["root"]["threshold"] = json!(3);
-        map["checks"]["root"]["publish"] = json!(null);
-        let root = map["checks"]["root"].as_object_mut().expect("an object");
-        root.shift_remove("priority");
-        map["checks"]["a b"] = json!({"type": "disk", "options": {"level": 5}, "actions": ["x"]});
-    })
-    .expect("saved");
-    insta::assert_snapshot!(fs::read_to_string(&path).expect("saved"), @r#"
-    # mine
-    timezone = "UTC" # of all
-
-    [checks.root] # the disk
-    type = "disk"
-    threshold = 3 # twice
-
-    [checks."a b"]
-    type = "disk"
-    actions = ["x"]
-
-    [checks."a b".options]
-    level = 5
-    "#);
-    let loaded = load_set(&folder, "site.toml", &[]);
-    assert_eq!(loaded.document["checks"]["a b"]["options"]["level"], 5);
-}
-
-#[test]
-fn a_save_is_private_keeps_the_old_file_and_follows_a_link() {
-    let folder = site(&[("real/site.json", "{}")]);
-    let real = folder.path().join("real/site.json");
-    fs::set_permissions(&real, fs::Permissions::from_mode(0o644)).expect("set");
-    let link = folder.path().join("link.json");
-    symlink("real/site.json", &link).expect("linked");
-    replace(&link, b"{\"a\": 1}").expect("saved");
-    assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
-    assert_eq!(fs::read(&real).expect("there"), b"{\"a\": 1}");
-    assert_eq!(fs::read(folder.path().join("real/site.json.bak")).expect("kept"), b"{}");
-    let mode = |name: &str| {
-        let about = fs::metadata(folder.path().join(name)).expect("there");
-        about.permissions().mode() & 0o777
+fn certificates_and_keys_that_cannot_be_used_are_told_and_keep_nothing_from_running() {
+    let folder = site(&[
+        (
+            "site.json",
+            r#"{
+                "webui": {"port": 1},
+                "broker": {"listeners": [
+                    {"listen": "[::]:0", "tls": true, "cert": "text", "key": "text"},
+                    {"listen": "[::]:0"}]}}"#,
+        ),
+        (
+            "link.json",
+            r#"{"mqtt": {"tls": true, "cafile": "missing"}, "webui": {"cert": "a", "key": "b"}}"#,
+        ),
+        ("text", "no certificate"),
+    ]);
+    let told_of = |name| {
+        let loaded = load_set(&folder, name, &[]);
+        assert_eq!(loaded.faults, []);
+        assert!(!loaded.sound());
+        told(&folder, &loaded.unusable)
     };
-    assert_eq!((mode("real/site.json"), mode("real/site.json.bak")), (0o600, 0o600));
-    assert_eq!(fs::read_dir(folder.path().join("real")).expect("there").count(), 2);
-}
-
-#[test]
-fn a_new_configuration_is_read_as_it_was_written() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("fletchck.conf");
-    let map = Map::from_iter([("timezone".to_owned(), json!("UTC"))]);
-    create(&path, &map).expect("saved");
-    assert_eq!(load(&path).expect("read").document, map);
-    assert!(!folder.path().join("fletchck.conf.bak").exists(), "there was none before");
-}
-
-#[test]
-fn a_save_that_fails_says_why_and_leaves_everything_as_it_was() {
-    // No user can make a file there, whatever his rights.
-    let error = replace(Path::new("/proc/version"), b"{}").expect_err("not writable");
-    assert!(matches!(error, SaveError::Write { .. }));
-    let text = format!("{:#}", anyhow::Error::from(error));
-    assert!(text.starts_with("cannot save /proc/version: cannot write into its folder"), "{text}");
-    let folder = tempfile::tempdir().expect("a folder");
-    let nowhere = folder.path().join("no/folder/site.json");
-    replace(&nowhere, b"{}").expect_err("no folder");
-    let circle = folder.path().join("circle");
-    symlink("circle", &circle).expect("linked");
-    replace(&circle, b"{}").expect_err("leads nowhere");
-    assert_eq!(fs::read_dir(folder.path()).expect("there").count(), 1);
-}
-
-#[test]
-fn changes_at_once_come_one_after_the_other() {
-    let folder = site(&[("site.json", "{\"n\": 0}")]);
-    let path = folder.path().join("site.json");
-    std::thread::scope(|threads| {
-        for _ in 0..8 {
-            threads.spawn(|| {
-                let more = |map: &mut Map<String, Value>| {
-                    map["n"] = json!(map["n"].as_i64().unwrap_or(0) + 1);
-                };
-                edit(&path, more).expect("saved");
-            });
-        }
-    });
-    assert_eq!(load(&path).expect("read").document["n"], 8);
+    insta::assert_snapshot!(told_of("site.json"), @"
+    error: site.json:2: webui.cert: there is no certificate, so browsers will warn of the pages; `cert` and `key` with the paths of PEM files that can be read, as `fletchck init` makes them
+    error: site.json:4: broker.listeners[0].cert: text has no certificate in PEM form; `cert` and `key` with the paths of PEM files that can be read, as `fletchck init` makes them
+    ");
+    insta::assert_snapshot!(told_of("link.json"), @"
+    error: link.json:1: webui.cert: cannot read a: No such file or directory (os error 2); `cert` and `key` with the paths of PEM files that can be read, as `fletchck init` makes them
+    error: link.json:1: mqtt.cafile: cannot read missing: No such file or directory (os error 2); a PEM file with the certificate of the broker's authority
+    ");
 }
 
 #[tokio::test]
@@ -439,4 +379,134 @@ fn only_faults_that_were_not_there_before_stand_in_the_way_of_a_reload() {
     };
     assert_eq!(broken("b.json"), Vec::<String>::new());
     assert_eq!(broken("c.json"), ["checks.root.type"]);
+}
+
+#[test]
+fn a_site_raises_no_alarm_over_pages_that_the_command_line_moved_or_turned_off() {
+    let page = |port: u16| {
+        format!(r#"{{"type": "https", "options": {{"hostname": "localhost", "port": {port}}}}}"#)
+    };
+    let text = format!(
+        r#"{{"webui": {{"port": 8443}}, "checks": {{"page": {}, "other": {}}}}}"#,
+        page(8443),
+        page(9000)
+    );
+    let folder = site(&[("site.json", &text)]);
+    let follow = |change: fn(&mut Loaded)| {
+        let mut loaded = load_set(&folder, "site.json", &[]);
+        change(&mut loaded);
+        loaded.follow_pages();
+        let check = |name: &str| {
+            let check = &loaded.site.checks[name];
+            (check.options["port"].clone(), check.paused)
+        };
+        (check("page"), check("other"))
+    };
+    let other = (json!(9000), false);
+    assert_eq!(follow(|_| {}), ((json!(8443), false), other.clone()));
+    let moved = follow(|loaded| loaded.site.webui.as_mut().expect("pages").port = 8444);
+    assert_eq!(moved, ((json!(8444), false), other.clone()));
+    assert_eq!(follow(|loaded| loaded.site.webui = None), ((json!(8443), true), other));
+}
+
+#[test]
+fn a_push_check_that_nothing_can_hear_of_is_a_fault_that_names_what_to_do() {
+    let check = r#"{"job": {"type": "push", "options": {"token": "0123456789abcdef", "period": 60}},
+        "all": {"type": "sequence", "options": {"checks": ["job", "root"]}}, "root": {"type": "disk"}}"#;
+    let bare = format!("{{\n\"checks\": {check}}}");
+    let page = format!("{{\n\"webui\": {{}}, \"checks\": {check}}}");
+    let folder = site(&[("bare.json", &bare), ("page.json", &page)]);
+    let loaded = load_set(&folder, "bare.json", &[]);
+    insta::assert_snapshot!(told(&folder, &loaded.faults), @r#"
+    error: bare.json:2: checks.job.type: nothing here can hear of the job: this site has no pages and no broker; a `webui`, `mqtt` or `broker` section; or this check at the hub
+    warning: bare.json:3: checks.all.options.checks[0]: check `job` does not run, so the sequence runs without it; mend the check `job`
+    "#);
+    assert!(!loaded.site.checks.contains_key("job") && loaded.site.checks.contains_key("all"));
+    assert!(loaded.site.left_out.contains("job"), "what is stored of it is kept");
+    assert_eq!(load_set(&folder, "page.json", &[]).faults, []);
+    let path = folder.path().join("page.json");
+    let agent = load_with(&path, [], &BuiltAgent).expect("a configuration");
+    assert!(agent.faults[0].wrong.contains("`fletchck-agent` cannot hear"), "{:?}", agent.faults);
+}
+
+#[test]
+fn paths_among_options_begin_at_the_folder_of_the_configuration() {
+    let folder = site(&[(
+        "site.json",
+        r#"{"checks": {"page": {"type": "https", "options": {"hostname": "a.example",
+            "cafile": "tls/ca.pem", "clientCert": "/etc/me.pem", "clientKey": "me.key"}},
+            "mail": {"type": "smtp", "options": {"hostname": "a.example", "cafile": ""}}}}"#,
+    )]);
+    let loaded = load_set(&folder, "site.json", &[]);
+    assert_eq!(loaded.faults, []);
+    let options = &loaded.site.checks["page"].options;
+    let here = |name: &str| json!(folder.path().join(name));
+    assert_eq!(options["cafile"], here("tls/ca.pem"));
+    assert_eq!(
+        (&options["clientCert"], &options["clientKey"]),
+        (&json!("/etc/me.pem"), &here("me.key"))
+    );
+    assert_eq!(loaded.site.checks["mail"].options["cafile"], "");
+    assert_eq!(loaded.document["checks"]["page"]["options"]["cafile"], "tls/ca.pem");
+}
+
+#[test]
+fn a_variable_may_name_the_file_of_a_secret() {
+    let folder = site(&[
+        (
+            "site.json",
+            r#"{"checks": {"mail": {"type": "smtp", "options": {"hostname": "a.example", "username": "u"}}}}"#,
+        ),
+        ("secret", "hush\n"),
+    ]);
+    let private = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(folder.path().join("secret"), private).expect("set");
+    let variable = ("FLETCHCK__CHECKS__MAIL__OPTIONS__PASSWORD_FILE", "secret");
+    let loaded = load_set(&folder, "site.json", &[variable]);
+    assert_eq!(told(&folder, &loaded.faults), "");
+    assert_eq!(loaded.site.checks["mail"].options["password"], "hush");
+}
+
+#[test]
+fn what_a_request_sends_may_lie_in_files() {
+    let options = r#"{"hostname": "a.example", "reqBody_file": "body",
+        "headers": {"Accept": "text/html", "X-Api-Key_file": "key"}}"#;
+    let text = format!(r#"{{"checks": {{"api": {{"type": "https", "options": {options}}}}}}}"#);
+    let folder = site(&[("site.json", &text), ("body", "a=1\n"), ("key", "hush\n")]);
+    for file in ["body", "key"] {
+        let private = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(folder.path().join(file), private).expect("set");
+    }
+    let loaded = load_set(&folder, "site.json", &[]);
+    assert_eq!(told(&folder, &loaded.faults), "");
+    let options = &loaded.site.checks["api"].options;
+    assert_eq!(options["reqBody"], "a=1");
+    assert_eq!(options["headers"]["X-Api-Key"], "hush");
+    assert!(loaded.sources.contains(&folder.path().join("key")), "it is watched");
+
+    fs::remove_file(folder.path().join("key")).expect("removed");
+    let lost = load_set(&folder, "site.json", &[]);
+    insta::assert_snapshot!(told(&folder, &lost.faults), @"error: site.json:2: checks.api.options.headers.X-Api-Key_file: cannot use key: No such file or directory (os error 2); a file with the text in it");
+}
+
+#[test]
+fn the_whole_has_what_variables_say_but_none_of_their_secrets() {
+    let folder = site(&[("site.json", r#"{"mqtt": {"password": "kept"}, "checks": {}}"#)]);
+    let path = folder.path().join("site.json");
+    let set = [
+        ("FLETCHCK__TIMEZONE", "Europe/Paris"),
+        ("FLETCHCK__MQTT__PASSWORD", "hush"),
+        ("FLETCHCK__MQTT__PORT", "8883"),
+        (
+            "FLETCHCK__CHECKS",
+            r#"{"api": {"type": "https", "options": {"token": "hush", "hostname": "a.example"}}}"#,
+        ),
+    ];
+    let set = set.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let gathered = Gathered::read(&path, set, &Built).expect("gathered");
+    let (whole, secrets) = gathered.whole().expect("a document");
+    assert_eq!(secrets, ["checks.api.options.token", "mqtt.password"]);
+    let want = json!({"mqtt": {"password": "kept", "port": 8883}, "timezone": "Europe/Paris",
+        "checks": {"api": {"type": "https", "options": {"hostname": "a.example"}}}});
+    assert_eq!(Value::Object(whole), want);
 }

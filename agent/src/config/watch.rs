@@ -15,7 +15,7 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{atomic::target, load::is_fragment};
+use super::{atomic::target, gather::is_fragment};
 
 /// A change counts as finished once nothing happened for this long: editors write in several steps.
 const QUIET: Duration = Duration::from_millis(200);

@@ -4,7 +4,7 @@ use fletchck_shared::{
     AgentId, CheckName, Outcome,
     state::{Cover, Seen},
     time,
-    wire::PRESENCE,
+    wire::{BROKER, PRESENCE},
 };
 
 use super::{core::Core, entry::Entry};
@@ -25,6 +25,7 @@ impl Core {
     pub(super) fn missed(&mut self, name: &CheckName) {
         match self.entries.get(name).map(|entry| &entry.plan) {
             Some(Plan::Push(_)) => self.overdue(name),
+            Some(Plan::Remote { .. }) if name.as_str() == BROKER => self.broker_missed(name),
             Some(Plan::Remote { .. }) => self.expire(name),
             Some(Plan::Probe(_) | Plan::Sequence(_)) | None => {}
         }
@@ -77,7 +78,7 @@ impl Core {
     pub(super) fn broker_away(&mut self, why: &str) {
         let heard = |entry: &&mut Entry| {
             let stale = matches!(entry.state.cover, Some(Cover::Stale(_)));
-            entry.remote.is_some() && !stale && entry.shown_kind() != PRESENCE
+            entry.remote.is_some() && !stale && !entry.is_broker() && entry.shown_kind() != PRESENCE
         };
         let affected = self.entries.values_mut().filter(heard);
         let names: Vec<_> = affected
@@ -89,6 +90,7 @@ impl Core {
         for name in names {
             self.see(&name, Seen::Silent(why));
         }
+        self.miss_broker(why);
     }
 
     /// The clock was set, or the machine slept: nobody could be heard as long as the clock says, so every agent has its
@@ -108,11 +110,13 @@ impl Core {
             }
         }
         self.count_silence_anew();
+        self.greet_broker();
     }
 
     fn count_silence_anew(&mut self) {
         let now = self.now();
-        let remotes = self.entries.values_mut().filter(|entry| entry.remote.is_some());
+        let heard = |entry: &&mut Entry| entry.remote.is_some() && !entry.is_broker();
+        let remotes = self.entries.values_mut().filter(heard);
         let names: Vec<_> = remotes
             .map(|entry| {
                 entry.silent_since = now;

@@ -29,6 +29,14 @@ impl Core {
                 self.broker_back();
                 Ok(())
             }
+            Request::Acknowledge(name, ack) => self.acknowledge(&name, ack),
+            Request::TakeBack(name) => self.take_back(&name),
+            Request::Silence(silence) => self.silence(*silence),
+            Request::EndSilence(id) => self.end_silence(id),
+            Request::Labels(agent, labels) => {
+                self.labels.insert(agent, labels);
+                Ok(())
+            }
             Request::Reload(site, faults) => {
                 self.reload(*site);
                 self.reloaded = Some(faults);

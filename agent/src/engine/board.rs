@@ -1,19 +1,24 @@
 //! What the engine shows of itself: the state of every check as of the last commit, for pages and commands.
 
-use std::sync::{
-    Arc, PoisonError, RwLock,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use fletchck_shared::{
-    ActionName, AgentId, CheckName, State, config::Fault, schedule::Trigger, topic::Topic,
-    wire::Info,
+    ActionName, AgentId, CheckName, State, config::Fault, policy::Silence, schedule::Trigger,
+    topic::Topic, wire::Info,
 };
 use indexmap::IndexMap;
 use tokio::sync::{broadcast, watch};
+
+use crate::store::SilenceId;
 
 /// Changes that a slow reader may fall behind by before it must read the whole board again.
 const BEHIND: usize = 4096;
@@ -87,6 +92,7 @@ pub struct Board {
     checks: RwLock<IndexMap<CheckName, Arc<CheckView>>>,
     agents: RwLock<IndexMap<AgentId, Arc<AgentView>>>,
     faults: ArcSwap<Vec<Fault>>,
+    silences: ArcSwap<BTreeMap<SilenceId, Silence>>,
     changes: broadcast::Sender<Changed>,
     again: watch::Sender<u64>,
     version: AtomicU64,
@@ -111,6 +117,11 @@ impl Board {
     /// What is wrong with the configuration that runs.
     pub fn faults(&self) -> Arc<Vec<Fault>> {
         self.faults.load_full()
+    }
+
+    /// Silences that people made while the site ran, by number.
+    pub fn silences(&self) -> Arc<BTreeMap<SilenceId, Silence>> {
+        self.silences.load_full()
     }
 
     /// Changes from now on. A reader that falls behind gets `Lagged` and reads the board again.
@@ -165,6 +176,12 @@ impl Board {
         self.announce(Changed::Site);
     }
 
+    /// Shows these silences in place of all others. The engine calls this.
+    pub fn show_silences(&self, silences: BTreeMap<SilenceId, Silence>) {
+        self.silences.store(Arc::new(silences));
+        self.announce(Changed::Site);
+    }
+
     /// Shows an agent. The hub's fleet calls this, the engine itself knows no agents.
     pub fn put_agent(&self, view: AgentView) {
         let id = view.id.clone();
@@ -195,6 +212,7 @@ impl Default for Board {
             checks: RwLock::default(),
             agents: RwLock::default(),
             faults: ArcSwap::default(),
+            silences: ArcSwap::default(),
             changes: broadcast::channel(BEHIND).0,
             again: watch::channel(0).0,
             version: AtomicU64::new(0),

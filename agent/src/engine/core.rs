@@ -1,15 +1,16 @@
 //! What the engine holds, and how it moves from one event to the next commit.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use fletchck_shared::{
-    CheckName, State,
+    AgentId, CheckName,
     config::{Fault, Site},
+    policy::Silence,
     state::Seen,
 };
 use indexmap::{IndexMap, IndexSet};
@@ -18,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     Board, CheckView, Identity, Learned, Refused,
     alarm::Alarms,
+    broker::Away,
     directory::Directory,
     entry::Entry,
     event::{Event, RunId},
@@ -25,10 +27,9 @@ use super::{
     refusing::Refusing,
 };
 use crate::{
-    actions::Notice,
     delivery::Delivery,
     scheduler::Scheduler,
-    store::{Batch, CheckRow, NewTransition, RemoteRow, Store},
+    store::{Batch, CheckRow, RemoteRow, SilenceId, Store},
     turn::{Ended, Places},
 };
 
@@ -44,7 +45,22 @@ pub(super) struct Core {
     pub(super) directory: Directory,
     pub(super) left: Left,
     pub(super) scheduler: Scheduler<CheckName>,
+    /// When silence becomes a failure.
     pub(super) alarms: Alarms,
+    /// When there may be something to tell although nothing happens.
+    pub(super) reminders: Alarms,
+    /// Runs that were asked for while something else was going on.
+    pub(super) to_begin: Vec<CheckName>,
+    /// The broker, while it is away.
+    pub(super) broker_away: Option<Away>,
+    /// Silences that people made while the site ran.
+    pub(super) silences: BTreeMap<SilenceId, Silence>,
+    /// Number of the next of them.
+    pub(super) next_silence: SilenceId,
+    /// Whether they changed since the last commit.
+    pub(super) silences_changed: bool,
+    /// Labels of agents, for silences.
+    pub(super) labels: HashMap<AgentId, BTreeMap<String, String>>,
     pub(super) store: Store,
     pub(super) board: Arc<Board>,
     pub(super) delivery: Delivery,
@@ -88,6 +104,10 @@ impl Core {
         match event {
             Event::Due(due) => self.due(due),
             Event::Silence(name) => self.missed(&name),
+            Event::Remind(name) => {
+                self.sweep(self.now());
+                self.tell(&name, false);
+            }
             Event::Ended(run, ended) => self.ended(&run, *ended),
             Event::Heard(heard) => heard.into_iter().for_each(|heard| self.hear(heard)),
             Event::Asked(request, asker) => {
@@ -95,38 +115,29 @@ impl Core {
                 self.answers.push((asker, answer));
             }
         }
+        self.begin_asked();
         self.move_sequences_on();
     }
 
     /// Moves a check on by what was seen of it, and notes what follows: a transition, its deliveries, messages.
     pub(super) fn see(&mut self, name: &CheckName, seen: Seen<'_>) {
         let Some(entry) = self.entries.get_mut(name) else { return };
-        let (state, transition) = fletchck_shared::state::step(&entry.rule(), &entry.state, seen);
+        let (mut state, transition) =
+            fletchck_shared::state::step(&entry.rule(), &entry.state, seen);
         let publishes = publishes(&entry.state, &state, &seen);
+        let failed_before = entry.state.failing();
+        let fresh = matches!(seen, Seen::Ran(_) | Seen::Reported(..) | Seen::Expired(_));
+        if fresh && state.cover.is_none() {
+            state.alert.flapping.ran(state.condition.failing());
+        }
         entry.state = state;
         let keep = transition.is_some();
         if let Some(transition) = transition {
-            let tells = transition.tell && !(entry.added() && entry.quiet());
-            let told = entry.check.actions.iter().filter(|_| tells);
-            let deliveries = told
-                .filter(|action| self.site.actions.contains_key(*action))
-                .map(|action| {
-                    let notice = Notice::new(
-                        &self.identity.site,
-                        name,
-                        entry.shown_kind(),
-                        entry.zone,
-                        &entry.state,
-                        &transition,
-                    );
-                    (action.clone(), notice)
-                })
-                .collect();
-            self.batch.transitions.push(NewTransition {
-                name: name.clone(),
-                transition,
-                deliveries,
-            });
+            self.batch.transitions.push((name.clone(), transition));
+        }
+        self.tell(name, fresh);
+        if fresh {
+            self.release(name, failed_before);
         }
         self.touched.insert(name.clone());
         self.store_mark(name);
@@ -155,15 +166,16 @@ impl Core {
                 Ok(()) => self.refused.accepted(),
                 Err((mut batch, reason)) => {
                     self.refused.refused(&reason);
-                    for new in &mut batch.transitions {
-                        for (action, notice) in new.deliveries.drain(..) {
-                            self.delivery.tell_unstored(&action, notice);
-                        }
+                    for new in batch.deliveries.drain(..) {
+                        self.delivery.tell_unstored(new);
                     }
                     batch.bound();
                     self.batch = *batch;
                 }
             }
+        }
+        if std::mem::take(&mut self.silences_changed) {
+            self.board.show_silences(self.silences.clone());
         }
         if let Some(faults) = self.reloaded.take() {
             let views = self.entries.values().map(|entry| self.view(entry)).collect();
@@ -192,6 +204,6 @@ impl Core {
 }
 
 /// Whether others are to hear of this: every run is published, a silence is not.
-fn publishes(was: &State, is: &State, seen: &Seen<'_>) -> bool {
+fn publishes(was: &fletchck_shared::State, is: &fletchck_shared::State, seen: &Seen<'_>) -> bool {
     !matches!(seen, Seen::Silent(_)) || was.condition != is.condition
 }

@@ -77,6 +77,7 @@ impl Core {
     pub(super) fn forget(&mut self, name: &CheckName) {
         self.scheduler.remove(name);
         self.alarms.remove(name);
+        self.reminders.remove(name);
         self.directory.strike(name);
         if let Some(entry) = self.entries.shift_remove(name) {
             self.orphaned.extend(entry.waiting);

@@ -1,6 +1,6 @@
 //! One check as the engine holds it.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, num::NonZeroU32, time::Duration};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -38,6 +38,10 @@ pub(super) struct Entry {
     /// Whether it is stale for the broker's sake alone.
     pub(super) unheard: bool,
     pub(super) notice: Option<String>,
+    /// What it depends on and waits for, before anybody is told that it fails.
+    pub(super) awaits: Option<CheckName>,
+    /// The failure for which it waited so; once is enough.
+    pub(super) awaited: Option<DateTime<Utc>>,
 }
 
 /// What a check is doing.
@@ -62,8 +66,8 @@ impl Entry {
     pub(super) fn rule(&self) -> Rule {
         Rule {
             threshold: self.check.threshold.get(),
-            fail_action: self.check.fail_action,
-            pass_action: self.check.pass_action,
+            window: self.check.window.map(NonZeroU32::get),
+            recover: self.check.recover.get(),
             paused: self.check.paused,
         }
     }
@@ -72,6 +76,11 @@ impl Entry {
     pub(super) fn shown_kind(&self) -> &str {
         let heard = self.remote.as_ref().and_then(|row| row.kind.as_deref());
         heard.or(self.check.sub_kind.as_deref()).unwrap_or(&self.check.kind)
+    }
+
+    /// The agent that runs it, where that is another machine.
+    pub(super) fn agent(&self) -> Option<&str> {
+        self.remote.as_ref().and_then(|row| row.agent.as_ref()).map(|agent| agent.as_str())
     }
 
     pub(super) fn added(&self) -> bool {

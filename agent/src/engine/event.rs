@@ -13,6 +13,8 @@ pub(super) enum Event {
     Due(Due<CheckName>),
     /// A remote check may have been silent for longer than its timeout.
     Silence(CheckName),
+    /// There may be something to tell of a check although nothing happened to it: a reminder, or a silence that is over.
+    Remind(CheckName),
     /// A run has ended.
     Ended(RunId, Box<Ended>),
     /// Something was heard of checks that run elsewhere.

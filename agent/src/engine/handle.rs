@@ -1,16 +1,18 @@
 //! What others may ask of the running engine.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use fletchck_shared::{
     AgentId, CheckName,
     config::{Fault, Site},
+    policy::{Ack, Silence},
     wire::Message,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Board, Ping};
+use crate::{delivery::Roster, store::SilenceId};
 
 /// A message about a check that runs elsewhere, read and judged in itself; whether it is taken, the engine decides.
 #[derive(Clone, Debug)]
@@ -36,6 +38,9 @@ pub enum Refused {
     /// No check waits for reports under this token.
     #[error("no check waits for reports under this token")]
     NoSuchPush,
+    /// It makes no sense as things stand.
+    #[error("{0}")]
+    NotNow(String),
     /// It runs elsewhere, or is a part of the configuration file.
     #[error("{0}")]
     NotHere(String),
@@ -64,6 +69,16 @@ pub enum Request {
     BrokerAway(String),
     /// The broker is back: silence counts from now on.
     BrokerBack,
+    /// Take a failure on in somebody's name.
+    Acknowledge(CheckName, Ack),
+    /// Take that back.
+    TakeBack(CheckName),
+    /// Tell nobody of some checks for a while.
+    Silence(Box<Silence>),
+    /// End that before its time.
+    EndSilence(SilenceId),
+    /// These are the labels of an agent.
+    Labels(AgentId, BTreeMap<String, String>),
     /// Make this the configuration, with these faults shown; unchanged checks are not touched.
     Reload(Box<Site>, Vec<Fault>),
 }
@@ -85,6 +100,7 @@ pub struct Handle {
     pub(super) requests: mpsc::Sender<(Request, oneshot::Sender<Result<(), Refused>>)>,
     pub(super) heard: mpsc::Sender<Vec<Heard>>,
     pub(super) board: Arc<Board>,
+    pub(super) roster: Arc<Roster>,
 }
 
 /// The engine's end of a [`Handle`]: what was asked, each with the way back, and what was heard.
@@ -98,10 +114,10 @@ pub struct Inbox {
 
 impl Handle {
     /// A handle and its other end, each side holding up to `bound` requests and as many batches of what was heard.
-    pub fn new(board: Arc<Board>, bound: usize) -> (Self, Inbox) {
+    pub fn new(board: Arc<Board>, roster: Arc<Roster>, bound: usize) -> (Self, Inbox) {
         let (requests, asked) = mpsc::channel(bound);
         let (heard, hears) = mpsc::channel(bound);
-        (Self { requests, heard, board }, Inbox { requests: asked, heard: hears })
+        (Self { requests, heard, board, roster }, Inbox { requests: asked, heard: hears })
     }
 
     /// Whether the engine still takes requests.
@@ -112,6 +128,11 @@ impl Handle {
     /// The state of the site as of the last commit.
     pub fn board(&self) -> &Arc<Board> {
         &self.board
+    }
+
+    /// The actions as they run now.
+    pub fn roster(&self) -> &Arc<Roster> {
+        &self.roster
     }
 
     /// Asks, and waits until it is done and stored. A run is done once it is queued.

@@ -7,9 +7,11 @@ mod absence;
 mod alarm;
 mod answer;
 mod board;
+mod broker;
 mod clock;
 mod core;
 mod deleting;
+mod depending;
 mod directory;
 mod entry;
 mod event;
@@ -20,7 +22,9 @@ mod push;
 mod refusing;
 mod remote;
 mod runs;
+mod silencing;
 mod site;
+mod telling;
 #[cfg(test)]
 mod tests;
 
@@ -42,7 +46,7 @@ pub use push::Ping;
 
 use self::{core::Core, event::Event};
 use crate::{
-    delivery::Delivery,
+    delivery::{Delivery, Office},
     scheduler::Scheduler,
     store::{Batch, Store, StoreError},
     turn::Places,
@@ -135,14 +139,22 @@ impl Engine {
         let (agent, host_zone, clock) = who;
         let identity = Identity::of(&site, agent, host_zone, clock);
         let past = store.past().await?;
+        let (silences, next_silence) = store.silences().await?;
         let board = Arc::new(Board::default());
-        let (handle, inbox) = Handle::new(board.clone(), INBOX);
+        let office = Office {
+            store: store.clone(),
+            clock: identity.clock.clone(),
+            zone: identity.zone,
+            link: link(&site),
+        };
+        let delivery = Delivery::start(&site.actions, office, stop.clone());
+        let (handle, inbox) = Handle::new(board.clone(), delivery.roster().clone(), INBOX);
         let (ended_tx, ended) = mpsc::unbounded_channel();
         let (learned_tx, learned) = mpsc::unbounded_channel();
         let clock = identity.clock.clone();
         let mut core = Core {
             places: Places::new(site.limits.probes),
-            delivery: Delivery::start(&site.actions, store.clone(), stop.clone()),
+            delivery,
             site,
             identity,
             host_zone,
@@ -151,6 +163,13 @@ impl Engine {
             left: Default::default(),
             scheduler: Scheduler::with(clock, rand::random::<f64>),
             alarms: Default::default(),
+            reminders: Default::default(),
+            to_begin: Vec::new(),
+            broker_away: None,
+            silences,
+            next_silence,
+            silences_changed: true,
+            labels: Default::default(),
             store,
             board: board.clone(),
             ended: ended_tx,
@@ -190,6 +209,7 @@ async fn run(
             Some((run, end)) = ended.recv() => Event::Ended(run, end),
             due = core.scheduler.next() => Event::Due(due),
             name = core.alarms.next() => Event::Silence(name),
+            name = core.reminders.next() => Event::Remind(name),
             Some(heard) = inbox.heard.recv() => Event::Heard(heard),
             () = tokio::time::sleep(refusing::AGAIN), if core.refused.refuses() => {
                 core.commit().await;
@@ -209,6 +229,8 @@ async fn run(
                 Event::Due(due)
             } else if let Some(name) = core.alarms.next().now_or_never() {
                 Event::Silence(name)
+            } else if let Some(name) = core.reminders.next().now_or_never() {
+                Event::Remind(name)
             } else if let Ok(heard) = inbox.heard.try_recv() {
                 Event::Heard(heard)
             } else {
@@ -219,4 +241,10 @@ async fn run(
         core.commit().await;
     }
     core.commit().await;
+    core.delivery.finish().await;
+}
+
+/// Address of the pages, for links in messages.
+fn link(site: &Site) -> Option<String> {
+    site.webui.as_ref().map(fletchck_shared::config::Web::address)
 }

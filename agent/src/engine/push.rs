@@ -85,7 +85,7 @@ impl Core {
             self.alarms.set(name.clone(), deadline, now);
             return;
         }
-        if let Some(by) = self.failing_dependency(name) {
+        if let Some(by) = self.blocking(name) {
             self.see(name, Seen::Blocked(by.as_str(), now));
             self.alarms.set(name.clone(), now + AGAIN, now);
             return;

@@ -60,7 +60,13 @@ impl Core {
         match order(newest, heard.message.report.last_check, heard.retained) {
             Order::Newer => {}
             Order::Same if stale => {}
-            Order::Same | Order::Older => return,
+            Order::Same | Order::Older => {
+                // It says nothing new, and all the same that its agent lives: its clock may have been set back.
+                if !heard.retained {
+                    entry.silent_since = heard.at;
+                }
+                return;
+            }
             Order::ClockSetBack => {
                 info!(check.name = %name, "its agent's clock was set back, its messages are taken all the same");
             }
@@ -149,8 +155,10 @@ impl Core {
             retries: NonZeroU32::MIN,
             priority: 0,
             paused: false,
-            fail_action: true,
-            pass_action: true,
+            window: None,
+            recover: NonZeroU32::MIN,
+            uplink: false,
+            policy: self.site.defaults.clone(),
             publish: None,
             remote_id: row.remote_id.clone(),
             timezone: None,
@@ -176,8 +184,11 @@ impl Core {
             remote: Some(row),
             silent_since: self.now(),
             notice: None,
+            awaits: None,
+            awaited: None,
         };
-        self.entries.insert(name, entry);
+        self.entries.insert(name.clone(), entry);
+        self.remember_told(&name);
     }
 }
 

@@ -45,7 +45,7 @@ impl Core {
             self.finished.push_back(name.clone());
             return;
         }
-        if let Some(by) = self.failing_dependency(name) {
+        if let Some(by) = self.blocking(name) {
             self.see(name, Seen::Blocked(by.as_str(), now));
             self.finished.push_back(name.clone());
             return;
@@ -191,11 +191,5 @@ impl Core {
             members.iter().filter(|member| self.entries.contains_key(*member)).collect();
         members.sort_by_key(|member| self.entries.get(*member).map(|entry| entry.check.priority));
         members.into_iter().cloned().collect()
-    }
-
-    pub(super) fn failing_dependency(&self, name: &CheckName) -> Option<CheckName> {
-        let depends = &self.entries.get(name)?.check.depends;
-        let failing = |by: &&CheckName| self.entries.get(*by).is_some_and(|by| by.state.failing());
-        depends.iter().find(failing).cloned()
     }
 }

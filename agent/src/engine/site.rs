@@ -54,6 +54,8 @@ impl Core {
             self.clear_fleet(&name);
             self.batch.removed.push(name);
         }
+        self.tell_all();
+        self.begin_asked();
     }
 
     /// Makes this the configuration. Checks that did not change keep their beat, their run and their state.
@@ -70,7 +72,7 @@ impl Core {
         if self.site.limits.probes != before.limits.probes {
             self.places = Places::new(self.site.limits.probes);
         }
-        self.delivery.take_over(&self.site.actions);
+        self.delivery.take_over(&self.site.actions, self.identity.zone, super::link(&self.site));
         let gone: Vec<_> = self
             .entries
             .values()
@@ -102,11 +104,17 @@ impl Core {
                 entry.check.actions.clone_from(&self.site.fleet.actions);
                 self.touched.insert(name.clone());
             }
+            if entry.added() && entry.check.policy != self.site.defaults {
+                entry.check.policy.clone_from(&self.site.defaults);
+                self.touched.insert(name.clone());
+            }
         }
         self.note_members();
         // The owner's order, and behind it what was added by itself.
         let order = &self.site.checks;
         self.entries.sort_by_cached_key(|name, _| order.get_index_of(name).unwrap_or(usize::MAX));
+        // What fails may have somebody to be told to now, or be in no maintenance any more.
+        self.tell_all();
     }
 
     fn note_members(&mut self) {
@@ -184,6 +192,8 @@ impl Core {
             remote,
             silent_since: now,
             notice: None,
+            awaits: None,
+            awaited: None,
         };
         let before = row.as_ref().and_then(|row| row.topic.clone());
         let topic = entry.check.publish.as_ref().map(|topic| topic.as_str().to_owned());
@@ -195,6 +205,7 @@ impl Core {
         }
         self.alarms.remove(name);
         self.entries.insert(name.clone(), entry);
+        self.remember_told(name);
         self.watch(name);
         self.touched.insert(name.clone());
     }
@@ -221,6 +232,7 @@ impl Core {
     fn set_aside(&mut self, name: &CheckName) {
         self.scheduler.remove(name);
         self.alarms.remove(name);
+        self.reminders.remove(name);
         self.directory.strike(name);
         if let Some(entry) = self.entries.shift_remove(name) {
             self.orphaned.extend(entry.waiting);

@@ -11,6 +11,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{failure, failure::Failure, settings::Settings};
+use crate::chain;
 
 /// Time for one address to take the connection. An address that swallows packets must not use up the others' time.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -28,19 +29,28 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// # Errors
 /// Which step failed.
 pub(super) async fn dial(settings: &Settings) -> Result<Box<dyn Stream>, Failure> {
+    // Whoever trusts nobody need not bother the broker.
+    let tls = match &settings.tls {
+        Some(trust) => {
+            let config = trust.config().await.map_err(|error| Failure::Trust(chain(&error)))?;
+            Some((trust, config))
+        }
+        None => None,
+    };
     let stream = tcp(settings).await?;
     // Small messages, and their answers are waited for: nothing is gained by delaying them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, "packets to the broker may be delayed");
     }
-    let Some(config) = &settings.tls else { return Ok(Box::new(stream)) };
+    let Some((trust, config)) = tls else { return Ok(Box::new(stream)) };
     let name = ServerName::try_from(settings.host.clone()).map_err(|_| {
         Failure::Tls(format!("`{}` is no name a certificate can have", settings.host))
     })?;
-    let handshake = TlsConnector::from(config.clone()).connect(name, stream);
+    let handshake = TlsConnector::from(config).connect(name, stream);
     match timeout(STEP, handshake).await {
         Ok(Ok(stream)) => Ok(Box::new(stream)),
         Ok(Err(error)) => {
+            trust.forget();
             Err(Failure::Tls(failure::tls(&error).unwrap_or_else(|| error.to_string())))
         }
         Err(_) => Err(Failure::NoAnswer),

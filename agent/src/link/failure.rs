@@ -2,7 +2,7 @@
 
 use std::io;
 
-use fletchck_shared::config::Protocol;
+use fletchck_shared::config::{Fault, Protocol};
 
 /// Why a connection was not made, or ended. The text is for the log and for pages: what happened, then what to do where
 /// that is known.
@@ -26,6 +26,9 @@ pub enum Failure {
         /// Whether nothing even left this machine.
         near: bool,
     },
+    /// There is nobody to trust.
+    #[error("{0}")]
+    Trust(String),
     /// The broker's certificate is not trusted, or TLS failed otherwise.
     #[error("TLS with the broker failed: {0}")]
     Tls(String),
@@ -87,10 +90,28 @@ impl Failure {
     /// Whether nothing left this machine, so that trying again soon costs nobody anything.
     pub(super) fn near(&self) -> bool {
         match self {
-            Self::Resolve { .. } => true,
+            Self::Resolve { .. } | Self::Trust(_) => true,
             Self::Connect { near, .. } => *near,
             _ => false,
         }
+    }
+
+    /// The same as a fault of the configuration, where waiting does not mend it.
+    pub fn fault(&self) -> Option<Fault> {
+        let (path, right) = match self {
+            Self::Trust(_) => {
+                ("mqtt.cafile", "a PEM file with the certificate of the broker's authority")
+            }
+            Self::Tls(_) => {
+                ("mqtt.tls", "a broker that is trusted here under the name in `mqtt.hostname`")
+            }
+            Self::Login => ("mqtt.password", "name and password of a user of that broker"),
+            Self::NotAuthorised => ("mqtt.username", "a user who may connect to that broker"),
+            Self::ClientId(_) => ("mqtt.clientid", "an id that this user may have there"),
+            Self::Version(_) => ("mqtt.protocol", "a version that the broker speaks"),
+            _ => return None,
+        };
+        Some(Fault::error(path, format!("there is no link to the broker: {self}"), right))
     }
 
     /// A refusal by its code in CONNACK.
@@ -156,7 +177,7 @@ pub(super) fn tls(error: &io::Error) -> Option<String> {
 }
 
 /// Reason codes of MQTT 5 (section 2.4 of its specification), in words.
-pub(super) fn reason(code: u8) -> String {
+pub(crate) fn reason(code: u8) -> String {
     let text = match code {
         0x81 => "malformed packet",
         0x82 => "protocol error",

@@ -7,20 +7,20 @@ use fletchck_shared::wire::PAYLOAD_MAX;
 use super::packet::length;
 
 /// Largest packet that is taken, in bytes: a payload at its limit, with its topic and room for properties.
-pub(super) const PACKET_MAX: usize = PAYLOAD_MAX + 8 * 1024;
+pub(crate) const PACKET_MAX: usize = PAYLOAD_MAX + 8 * 1024;
 
 /// Cuts a stream of bytes into packets.
 #[derive(Debug, Default)]
-pub(super) struct Frames {
+pub(crate) struct Frames {
     /// What was read and not yet cut.
-    pub(super) buffer: BytesMut,
+    pub(crate) buffer: BytesMut,
     /// Bytes of a message too large that are still to come.
     skip: usize,
 }
 
 /// One cut.
 #[derive(Debug, PartialEq)]
-pub(super) enum Frame {
+pub(crate) enum Frame {
     /// A whole packet.
     Whole(BytesMut),
     /// A message too large, whose payload is skipped.
@@ -31,6 +31,8 @@ pub(super) enum Frame {
         id: u16,
         /// Its QoS.
         qos: u8,
+        /// Whether the broker had kept it.
+        retain: bool,
         /// Its bytes.
         bytes: usize,
     },
@@ -41,7 +43,7 @@ impl Frames {
     ///
     /// # Errors
     /// The bytes are not MQTT.
-    pub(super) fn next(&mut self) -> Result<Option<Frame>, String> {
+    pub(crate) fn next(&mut self) -> Result<Option<Frame>, String> {
         let skipped = self.skip.min(self.buffer.len());
         self.buffer.advance(skipped);
         self.skip -= skipped;
@@ -66,24 +68,24 @@ impl Frames {
         let Some(Head { topic, id, qos }) = head(&self.buffer[..])? else { return Ok(None) };
         let topic = String::from_utf8_lossy(topic).into_owned();
         self.skip = bytes;
-        Ok(Some(Frame::TooLarge { topic, id, qos, bytes }))
+        Ok(Some(Frame::TooLarge { topic, id, qos, retain: first & 1 == 1, bytes }))
     }
 }
 
 /// What a message begins with.
 #[derive(Debug, PartialEq)]
-pub(super) struct Head<'a> {
-    pub(super) topic: &'a [u8],
+pub(crate) struct Head<'a> {
+    pub(crate) topic: &'a [u8],
     /// Packet id, 0 with QoS 0.
-    pub(super) id: u16,
-    pub(super) qos: u8,
+    pub(crate) id: u16,
+    pub(crate) qos: u8,
 }
 
 /// Topic, id and QoS of the message that some bytes begin with; `None` where more bytes are needed.
 ///
 /// # Errors
 /// The topic is longer than the packet.
-pub(super) fn head(bytes: &[u8]) -> Result<Option<Head<'_>>, String> {
+pub(crate) fn head(bytes: &[u8]) -> Result<Option<Head<'_>>, String> {
     let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
     let Some((digits, rest)) = length(rest) else { return Ok(None) };
     let (head, qos) = (1 + digits, first >> 1 & 3);
@@ -127,7 +129,9 @@ mod tests {
         for step in [1000, 4096, stream.len()] {
             let mut frames = Frames::default();
             let cuts = cut(&mut frames, &stream, step);
-            let large = Frame::TooLarge { topic: "a/b".into(), id: 9, qos: 1, bytes: 1 + 4 + rest };
+            let bytes = 1 + 4 + rest;
+            let large =
+                Frame::TooLarge { topic: "a/b".into(), id: 9, qos: 1, retain: false, bytes };
             assert_eq!(cuts, [large, Frame::Whole(BytesMut::from(&[0xd0, 0][..]))], "{step}");
         }
     }

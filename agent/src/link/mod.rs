@@ -10,10 +10,10 @@
 mod backoff;
 mod birth;
 mod dial;
-mod failure;
-mod frame;
+pub(crate) mod failure;
+pub(crate) mod frame;
 mod outbox;
-mod packet;
+pub(crate) mod packet;
 mod sending;
 mod session;
 mod settings;
@@ -45,7 +45,11 @@ pub use fletchck_shared::wire::PAYLOAD_MAX;
 pub use outbox::{MemoryOutbox, Outbox, Outgoing, Publication};
 pub use sending::Dropped;
 pub use settings::{Settings, Subscription, Will};
-pub use tls::TlsError;
+pub use tls::{TlsError, Trust};
+
+/// Longest time within which a client with the usual settings is back once its broker is: it may first have to notice that
+/// its connection is dead, and then have just begun its longest wait.
+pub const BACK_WITHIN: Duration = Duration::from_secs(120);
 
 /// Seconds that a broker keeps a session for a client that is away, with MQTT 5.
 const SESSION_EXPIRY: u32 = 3600;
@@ -84,6 +88,8 @@ pub enum LinkState {
         protocol: Protocol,
         /// Whether the broker kept the session before.
         session_present: bool,
+        /// Since when.
+        since: DateTime<Utc>,
     },
     /// Not connected; trying again.
     Down {
@@ -382,6 +388,12 @@ mod tests {
         assert!(link.forgets(&between).await, "of the process before");
         between.qos2 = Some(false);
         assert!(!link.forgets(&between).await);
+    }
+
+    #[test]
+    fn whoever_waits_for_clients_waits_for_the_slowest() {
+        let unnoticed = settings::KEEP_ALIVE * 3 / 2;
+        assert!(BACK_WITHIN >= unnoticed + backoff::LONGEST + session::CONNACK);
     }
 
     #[tokio::test(start_paused = true)]

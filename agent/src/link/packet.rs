@@ -1,19 +1,21 @@
 //! Packets of MQTT 3.1.1 and 5 in one form. rumqttc's codecs do the reading and writing; its two versions are separate
 //! type trees, which end here.
 
+use std::time::Duration;
+
 use bytes::{Buf, Bytes, BytesMut};
 use chrono::{DateTime, Utc};
-use fletchck_shared::{config::Protocol, time};
+use fletchck_shared::{Secret, config::Protocol, time};
 use rumqttc::{mqttbytes as v4, v5::mqttbytes as v5};
 
-use super::settings::{Settings, Subscription};
+use super::settings::Will;
 
 /// Name of the user property that carries the time of the connection a status message belongs to.
 const CONNECTED: &str = "connected";
 
 /// A packet from the broker.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Incoming {
+pub(crate) enum Incoming {
     /// The session begins.
     Accepted { session_present: bool, limits: Limits },
     /// It does not, by this code.
@@ -38,32 +40,60 @@ pub(super) enum Incoming {
 
 /// A message, in either direction.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Publish {
-    pub(super) topic: String,
-    pub(super) payload: Bytes,
-    pub(super) qos: u8,
-    pub(super) retain: bool,
+pub(crate) struct Publish {
+    pub(crate) topic: String,
+    pub(crate) payload: Bytes,
+    pub(crate) qos: u8,
+    pub(crate) retain: bool,
     /// Sent before.
-    pub(super) again: bool,
+    pub(crate) again: bool,
     /// Packet id; 0 with QoS 0.
-    pub(super) id: u16,
+    pub(crate) id: u16,
     /// Time of the connection that a status message belongs to. MQTT 5 only.
-    pub(super) connected: Option<DateTime<Utc>>,
+    pub(crate) connected: Option<DateTime<Utc>>,
+    /// Seconds until the broker forgets it, in one that was heard. MQTT 5 only.
+    pub(crate) expiry: Option<u32>,
+}
+
+/// What a client says of itself in CONNECT.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hello<'a> {
+    pub(crate) client_id: &'a str,
+    pub(crate) username: Option<&'a str>,
+    pub(crate) password: Option<&'a Secret>,
+    /// Longest silence of the client, in whole seconds.
+    pub(crate) keep_alive: Duration,
+    /// Whether the broker forgets what it has of this client, so that a new session begins.
+    pub(crate) clean: bool,
+    /// Seconds that the broker keeps the session afterwards; `None`: not at all. With MQTT 3.1.1 `clean` decides.
+    pub(crate) expiry: Option<u32>,
+    /// What the broker publishes once the client is gone without a word, and the time of the connection that is in it.
+    pub(crate) will: Option<(&'a Will, DateTime<Utc>)>,
+}
+
+/// A filter to hear.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Filter<'a> {
+    pub(crate) text: &'a str,
+    /// Highest QoS.
+    pub(crate) qos: u8,
+    /// Whether what the client itself publishes comes back. MQTT 5 only.
+    pub(crate) own: bool,
 }
 
 /// What a broker takes.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// Unacknowledged messages at once.
-    pub(super) receive_max: u16,
+    pub(crate) receive_max: u16,
     /// Bytes of a packet.
-    pub(super) packet_max: Option<u32>,
+    pub(crate) packet_max: Option<u32>,
     /// Highest QoS.
-    pub(super) qos_max: u8,
+    pub(crate) qos_max: u8,
     /// Whether messages may be retained.
-    pub(super) retain: bool,
+    pub(crate) retain: bool,
     /// Seconds of keep-alive that the broker wants instead of ours.
-    pub(super) keep_alive: Option<u16>,
+    pub(crate) keep_alive: Option<u16>,
 }
 
 impl Default for Limits {
@@ -76,7 +106,7 @@ impl Default for Limits {
 ///
 /// # Errors
 /// What is wrong with it, in words for the log.
-pub(super) fn read(protocol: Protocol, frame: BytesMut) -> Result<Incoming, String> {
+pub(crate) fn read(protocol: Protocol, frame: BytesMut) -> Result<Incoming, String> {
     let kind = frame.first().copied().unwrap_or(0) >> 4;
     let body = body(&frame).ok_or("no length")?;
     match kind {
@@ -98,21 +128,19 @@ pub(super) fn read(protocol: Protocol, frame: BytesMut) -> Result<Incoming, Stri
 /// Writes CONNECT.
 ///
 /// # Errors
-/// The settings make no packet.
-pub(super) fn connect(
+/// What is said makes no packet.
+pub(crate) fn connect(
     protocol: Protocol,
-    settings: &Settings,
-    clean: bool,
-    connected: DateTime<Utc>,
+    hello: &Hello<'_>,
     out: &mut BytesMut,
 ) -> Result<(), String> {
-    let keep_alive = u16::try_from(settings.keep_alive.as_secs()).unwrap_or(u16::MAX).max(1);
-    let username = settings.username.clone().unwrap_or_default();
-    let password = settings.password.as_ref().map(|p| p.reveal().to_owned()).unwrap_or_default();
+    let keep_alive = u16::try_from(hello.keep_alive.as_secs()).unwrap_or(u16::MAX).max(1);
+    let username = hello.username.unwrap_or_default().to_owned();
+    let password = hello.password.map(|p| p.reveal().to_owned()).unwrap_or_default();
     let login = !username.is_empty() || !password.is_empty();
     match protocol {
         Protocol::V5 => {
-            let will = settings.will.as_ref().map(|will| v5::v5::LastWill {
+            let will = hello.will.map(|(will, connected)| v5::v5::LastWill {
                 topic: Bytes::copy_from_slice(will.topic.as_str().as_bytes()),
                 message: will.payload.clone(),
                 qos: v5::QoS::AtLeastOnce,
@@ -128,21 +156,21 @@ pub(super) fn connect(
                 }),
             });
             let mut properties = v5::v5::ConnectProperties::new();
-            properties.session_expiry_interval = settings.persist.then_some(super::SESSION_EXPIRY);
+            properties.session_expiry_interval = hello.expiry;
             let connect = v5::v5::Connect {
                 keep_alive,
-                client_id: settings.client_id.clone(),
-                clean_start: clean,
+                client_id: hello.client_id.into(),
+                clean_start: hello.clean,
                 properties: Some(properties),
             };
             let login = login.then(|| v5::v5::Login::new(username, password));
             write_v5(&v5::v5::Packet::Connect(connect, will, login), out)
         }
         Protocol::V311 => {
-            let mut connect = v4::v4::Connect::new(settings.client_id.clone());
+            let mut connect = v4::v4::Connect::new(hello.client_id);
             connect.keep_alive = keep_alive;
-            connect.clean_session = clean;
-            connect.last_will = settings.will.as_ref().map(|will| v4::v4::LastWill {
+            connect.clean_session = hello.clean;
+            connect.last_will = hello.will.map(|(will, _)| v4::v4::LastWill {
                 topic: will.topic.as_str().to_owned(),
                 message: will.payload.clone(),
                 qos: v4::QoS::AtLeastOnce,
@@ -158,26 +186,26 @@ pub(super) fn connect(
 ///
 /// # Errors
 /// The codec's own.
-pub(super) fn subscribe(
+pub(crate) fn subscribe(
     protocol: Protocol,
     id: u16,
-    subscriptions: &[Subscription],
+    filters: &[Filter<'_>],
     out: &mut BytesMut,
 ) -> Result<(), String> {
     match protocol {
         Protocol::V5 => {
-            let filters = subscriptions.iter().map(|subscription| v5::v5::Filter {
-                nolocal: !subscription.own,
-                ..v5::v5::Filter::new(subscription.filter.as_str(), qos_v5(subscription.qos))
+            let filters = filters.iter().map(|filter| v5::v5::Filter {
+                nolocal: !filter.own,
+                ..v5::v5::Filter::new(filter.text, qos_v5(filter.qos))
             });
             let mut subscribe = v5::v5::Subscribe::new_many(filters, None);
             subscribe.pkid = id;
             write_v5(&v5::v5::Packet::Subscribe(subscribe), out)
         }
         Protocol::V311 => {
-            let filters = subscriptions.iter().map(|subscription| v4::v4::SubscribeFilter {
-                path: subscription.filter.as_str().to_owned(),
-                qos: qos_v4(subscription.qos),
+            let filters = filters.iter().map(|filter| v4::v4::SubscribeFilter {
+                path: filter.text.to_owned(),
+                qos: qos_v4(filter.qos),
             });
             let mut subscribe = v4::v4::Subscribe::new_many(filters);
             subscribe.pkid = id;
@@ -190,7 +218,7 @@ pub(super) fn subscribe(
 ///
 /// # Errors
 /// The codec's own.
-pub(super) fn publish(
+pub(crate) fn publish(
     protocol: Protocol,
     publish: &Publish,
     out: &mut BytesMut,
@@ -228,7 +256,7 @@ pub(super) fn publish(
 
 /// Writes one of the packets that are an id alone: PUBACK (4), PUBREC (5), PUBREL (6) and PUBCOMP (7). Without a reason
 /// both versions have them in the same form.
-pub(super) fn answer(kind: u8, id: u16, out: &mut BytesMut) {
+pub(crate) fn answer(kind: u8, id: u16, out: &mut BytesMut) {
     // PUBREL has the flags of QoS 1 for reasons of history.
     let flags = if kind == 6 { 2 } else { 0 };
     let [high, low] = id.to_be_bytes();
@@ -236,17 +264,17 @@ pub(super) fn answer(kind: u8, id: u16, out: &mut BytesMut) {
 }
 
 /// Writes PINGREQ.
-pub(super) fn ping(out: &mut BytesMut) {
+pub(crate) fn ping(out: &mut BytesMut) {
     out.extend_from_slice(&[12 << 4, 0]);
 }
 
 /// Writes DISCONNECT as a normal end, which suppresses the will.
-pub(super) fn disconnect(out: &mut BytesMut) {
+pub(crate) fn disconnect(out: &mut BytesMut) {
     out.extend_from_slice(&[14 << 4, 0]);
 }
 
 /// What a message adds to the bytes of its topic and payload, at most.
-pub(super) const PUBLISH_OVERHEAD: usize = 64;
+pub(crate) const PUBLISH_OVERHEAD: usize = 64;
 
 fn connack(protocol: Protocol, mut frame: BytesMut) -> Result<Incoming, String> {
     let Some(&[flags, code, ref properties @ ..]) = body(&frame) else {
@@ -296,6 +324,7 @@ fn read_v5(mut frame: BytesMut) -> Result<Incoming, String> {
     match Packet::read(&mut frame, None).map_err(|e| e.to_string())? {
         Packet::Publish(publish) => {
             let topic = String::from_utf8(publish.topic.to_vec()).map_err(|e| e.to_string())?;
+            let expiry = publish.properties.as_ref().and_then(|p| p.message_expiry_interval);
             let connected = publish.properties.and_then(|properties| {
                 let (_, value) =
                     properties.user_properties.into_iter().find(|(key, _)| key == CONNECTED)?;
@@ -309,6 +338,7 @@ fn read_v5(mut frame: BytesMut) -> Result<Incoming, String> {
                 again: publish.dup,
                 id: publish.pkid,
                 connected,
+                expiry,
             }))
         }
         _ => Err("an unexpected packet".into()),
@@ -329,6 +359,7 @@ fn read_v4(mut frame: BytesMut) -> Result<Incoming, String> {
             again: publish.dup,
             id: publish.pkid,
             connected: None,
+            expiry: None,
         })),
         _ => Err("an unexpected packet".into()),
     }
@@ -358,7 +389,7 @@ fn body(frame: &[u8]) -> Option<&[u8]> {
 
 /// A number in MQTT's form of seven bits a byte, and how many bytes it takes. `None` where more bytes are needed, or where
 /// there are more than four.
-pub(super) fn length(bytes: &[u8]) -> Option<(usize, usize)> {
+pub(crate) fn length(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut value = 0;
     for (n, byte) in bytes.iter().take(4).enumerate() {
         value |= usize::from(byte & 0x7f) << (7 * n);
@@ -429,6 +460,7 @@ mod tests {
                 let connected = (protocol == Protocol::V5).then_some(DateTime::UNIX_EPOCH);
                 let message = Publish {
                     topic: topic.clone(), payload: payload.clone().into(), qos, retain, again, id, connected,
+                    expiry: None,
                 };
                 let mut out = BytesMut::new();
                 publish(protocol, &message, &mut out).expect("written");

@@ -210,6 +210,7 @@ impl<O: Outbox> Sending<O> {
             again: false,
             id,
             connected: message.connected,
+            expiry: None,
         };
         let write = |buffer: &mut BytesMut| packet::publish(self.protocol, &publish, buffer);
         if let Err(why) = out.write(write) {

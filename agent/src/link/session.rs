@@ -17,14 +17,14 @@ use super::{
     failure::{self, Failure},
     frame::{self, Frame, Frames},
     outbox::{Outbox, Publication},
-    packet::{self, Incoming, Limits, Publish},
+    packet::{self, Filter, Hello, Incoming, Limits, Publish},
     sending::{Dropped, Sending},
     settings::{Settings, Subscription},
     wire::{Output, Reader, Writer},
 };
 
 /// Time for the answer to CONNECT.
-const CONNACK: Duration = Duration::from_secs(10);
+pub(super) const CONNACK: Duration = Duration::from_secs(10);
 
 /// Time for what waits to go out after the link was told to stop, and then for the farewell.
 const FLUSH: Duration = Duration::from_millis(1500);
@@ -69,9 +69,16 @@ pub(super) async fn open(
     let mut output = Output::default();
     // As exact as it travels, so that all that is said of a connection says the same.
     let connected = Utc::now().trunc_subsecs(6);
-    output
-        .write(|buffer| packet::connect(protocol, settings, clean, connected, buffer))
-        .map_err(Failure::Refused)?;
+    let hello = Hello {
+        client_id: &settings.client_id,
+        username: settings.username.as_deref(),
+        password: settings.password.as_ref(),
+        keep_alive: settings.keep_alive,
+        clean,
+        expiry: settings.persist.then_some(super::SESSION_EXPIRY),
+        will: settings.will.as_ref().map(|will| (will, connected)),
+    };
+    output.write(|buffer| packet::connect(protocol, &hello, buffer)).map_err(Failure::Refused)?;
     let mut reader = Reader::new(reader, Frames::default());
     let mut writer = Writer::new(writer, output);
     let answered = async {
@@ -233,16 +240,26 @@ impl<O: Outbox, G: Greeting> Session<'_, O, G> {
         let subscriptions = self.link.subscriptions();
         if !subscriptions.is_empty() {
             let protocol = self.protocol;
+            let filters: Vec<_> = subscriptions
+                .iter()
+                .map(|Subscription { filter, qos, own }| Filter {
+                    text: filter.as_str(),
+                    qos: *qos,
+                    own: *own,
+                })
+                .collect();
             self.writer
                 .output
-                .write(|out| packet::subscribe(protocol, SUBSCRIBE_ID, &subscriptions, out))
+                .write(|out| packet::subscribe(protocol, SUBSCRIBE_ID, &filters, out))
                 .map_err(Failure::Broken)?;
         }
         self.sending.add(self.link.greeting.birth(self.connected, self.session_present));
-        _ = self
-            .link
-            .state
-            .send(LinkState::Up { protocol: self.protocol, session_present: self.session_present });
+        let (protocol, session_present) = (self.protocol, self.session_present);
+        _ = self.link.state.send(LinkState::Up {
+            protocol,
+            session_present,
+            since: self.connected,
+        });
         Ok(())
     }
 
@@ -251,7 +268,7 @@ impl<O: Outbox, G: Greeting> Session<'_, O, G> {
             match self.reader.frames.next().map_err(Failure::Malformed)? {
                 None => break,
                 Some(Frame::Whole(frame)) => self.take_frame(frame)?,
-                Some(Frame::TooLarge { topic, id, qos, bytes }) => {
+                Some(Frame::TooLarge { topic, id, qos, bytes, .. }) => {
                     self.link.skipped(&topic, bytes);
                     self.answer(qos, id);
                 }

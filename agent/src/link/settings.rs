@@ -8,15 +8,11 @@ use fletchck_shared::{
     config::{Mqtt, Protocol},
     topic::{Topic, TopicFilter},
 };
-use rustls::ClientConfig;
 
-use super::{
-    backoff,
-    tls::{self, TlsError},
-};
+use super::{backoff, tls::Trust};
 
 /// Silence after which the link pings the broker. Half as long again, and a silent broker is given up.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// What a link needs to know.
 #[derive(Clone, Debug)]
@@ -25,8 +21,8 @@ pub struct Settings {
     pub host: String,
     /// Broker's port.
     pub port: u16,
-    /// How to speak TLS; `None`: without.
-    pub tls: Option<Arc<ClientConfig>>,
+    /// Whom to trust with TLS; `None`: without.
+    pub tls: Option<Arc<Trust>>,
     /// Login.
     pub username: Option<String>,
     /// Password.
@@ -80,16 +76,12 @@ impl Subscription {
 }
 
 impl Settings {
-    /// Settings by the `mqtt` section of a configuration, without will and subscriptions. Reads the certificates to
-    /// trust: once, and not at every connection.
-    ///
-    /// # Errors
-    /// The certificates cannot be read, or there are none.
-    pub fn new(mqtt: &Mqtt, client_id: &str) -> Result<Self, TlsError> {
-        Ok(Self {
+    /// Settings by the `mqtt` section of a configuration, without will and subscriptions.
+    pub fn new(mqtt: &Mqtt, client_id: &str) -> Self {
+        Self {
             host: mqtt.hostname.clone().unwrap_or_else(|| "localhost".into()),
             port: mqtt.port,
-            tls: mqtt.tls.then(|| tls::client(mqtt)).transpose()?,
+            tls: mqtt.tls.then(|| Arc::new(Trust::new(mqtt))),
             username: mqtt.username.clone(),
             password: mqtt.password.clone(),
             client_id: mqtt.client_id.clone().unwrap_or_else(|| client_id.into()),
@@ -101,6 +93,6 @@ impl Settings {
             farewell: Vec::new(),
             subscriptions: Vec::new(),
             debug: mqtt.debug,
-        })
+        }
     }
 }

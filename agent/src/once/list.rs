@@ -1,11 +1,12 @@
 //! The checks of a site, a line each.
 
-use std::{io::Write, path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
-use fletchck_shared::{State, time};
+use fletchck_shared::{State, config::Kinds, time};
 
 use crate::{
     config::{self, host_zone},
+    say,
     service::store_path,
     store::Store,
 };
@@ -14,8 +15,8 @@ use crate::{
 ///
 /// # Errors
 /// It is no configuration, or the store cannot be read.
-pub fn list(path: &Path) -> anyhow::Result<ExitCode> {
-    let loaded = config::load(path)?;
+pub fn list(path: &Path, kinds: &impl Kinds) -> anyhow::Result<ExitCode> {
+    let loaded = config::load_for(path, kinds)?;
     let past = Store::read_past(&store_path(&loaded.path))?;
     let zone = loaded.site.timezone.unwrap_or_else(host_zone);
     let mut rows = vec![["STATE", "CHECK", "TYPE", "LAST RUN", "TRIGGER", ""].map(str::to_owned)];
@@ -41,14 +42,14 @@ pub fn list(path: &Path) -> anyhow::Result<ExitCode> {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let mut out = std::io::stdout().lock();
+    let mut text = String::new();
     for row in rows {
         let cells: Vec<_> =
             row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        writeln!(out, "{}", cells.join("  ").trim_end())?;
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
     }
-    for fault in &loaded.faults {
-        eprintln!("{fault}");
-    }
+    say::out(&text)?;
+    loaded.faults.iter().for_each(say::err);
     Ok(ExitCode::SUCCESS)
 }

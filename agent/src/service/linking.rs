@@ -16,15 +16,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use super::greeter::Greeter;
+use super::{Faults, Greeter, Reach};
 use crate::{
-    chain,
-    checks::push,
+    checks::{push, remote},
     config::Loaded,
-    engine::{Handle, Publishing, Request},
+    engine::{CheckView, Handle, Publishing},
     link::{self, Arrived, LinkState, Settings, Subscription},
     store::Store,
 };
+
+/// The section of the configuration that says what is linked to.
+const PART: &str = "mqtt";
 
 /// Longest wait for a link to say farewell.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -37,7 +39,8 @@ pub(super) struct Linking {
     arrived: Option<mpsc::Sender<Arrived>>,
     /// Who this site is, for everyone who says so.
     who: Option<Arc<ArcSwap<link::Identity>>>,
-    back: watch::Sender<u64>,
+    reach: Reach,
+    faults: Faults,
     linked: Option<Linked>,
 }
 
@@ -55,6 +58,8 @@ struct Linked {
     made_of: MadeOf,
     stop: CancellationToken,
     task: JoinHandle<()>,
+    /// Says how it stands with the link.
+    telling: JoinHandle<()>,
 }
 
 impl Linking {
@@ -63,8 +68,9 @@ impl Linking {
         store: Store,
         engine: Handle,
         arrived: Option<mpsc::Sender<Arrived>>,
+        (reach, faults): (Reach, Faults),
     ) -> Self {
-        Self { agent, store, engine, arrived, who: None, back: watch::channel(0).0, linked: None }
+        Self { agent, store, engine, arrived, who: None, reach, faults, linked: None }
     }
 
     /// Has the link that a configuration asks for.
@@ -81,23 +87,40 @@ impl Linking {
             hub: site.fleet.hub,
             pushes,
         });
-        if self.linked.as_ref().map(|linked| &linked.made_of) == wanted.as_ref() {
+        if let Some(linked) = &self.linked
+            && Some(&linked.made_of) == wanted.as_ref()
+        {
             return;
         }
         if let Some(linked) = self.linked.take() {
             linked.stop().await;
+            self.faults.part(PART, Vec::new());
         }
-        if let Some(made_of) = wanted {
-            match self.settings(&made_of) {
-                Ok(settings) => self.link(settings, made_of, site),
-                Err(reason) => error!(error = chain(&reason), "there is no link to the broker"),
-            }
+        match wanted {
+            Some(made_of) => self.link(self.settings(&made_of), made_of, site),
+            None => self.without_link(site),
         }
     }
 
-    fn settings(&self, made_of: &MadeOf) -> Result<Settings, link::TlsError> {
+    /// Says how it stands with the broker where there is no link to one.
+    fn without_link(&self, site: &Site) {
+        let hears = self.arrived.is_some();
+        let remote = |view: &Arc<CheckView>| view.kind == remote::KIND.name;
+        if site.broker.is_some() {
+            // Whoever runs it says how it stands.
+            if !hears {
+                self.reach.away("the broker of this site does not run: that needs `fletchck`");
+            }
+        } else if self.engine.board().checks().iter().any(remote) {
+            self.reach.away("this site has neither a broker nor a link to one (`broker`, `mqtt`)");
+        } else {
+            self.reach.unknown();
+        }
+    }
+
+    fn settings(&self, made_of: &MadeOf) -> Settings {
         let MadeOf { mqtt, prefix, hub, pushes } = made_of;
-        let mut settings = Settings::new(mqtt, self.agent.as_str())?;
+        let mut settings = Settings::new(mqtt, self.agent.as_str());
         let hears = self.arrived.is_some();
         let fleet = hub.then(|| TopicFilter::fleet(prefix));
         let pushes = pushes.then(|| TopicFilter::pushes(prefix));
@@ -108,7 +131,7 @@ impl Linking {
         {
             base.qos = mqtt.qos;
         }
-        Ok(settings)
+        settings
     }
 
     fn link(&mut self, mut settings: Settings, made_of: MadeOf, site: &Site) {
@@ -121,13 +144,9 @@ impl Linking {
         let arrived = self.arrived.clone().unwrap_or_else(|| mpsc::channel(1).0);
         let running =
             link::spawn(settings, self.store.clone().into(), greeter, arrived, stop.clone());
-        tokio::spawn(tell_engine(running.state, self.engine.clone(), self.back.clone()));
-        self.linked = Some(Linked { made_of, stop, task: running.task });
-    }
-
-    /// Counts how often a broker that was away came back.
-    pub(super) fn back(&self) -> watch::Receiver<u64> {
-        self.back.subscribe()
+        let telling = tell(running.state, self.reach.clone(), self.faults.clone());
+        let telling = tokio::spawn(telling);
+        self.linked = Some(Linked { made_of, stop, task: running.task, telling });
     }
 
     /// Notes who this site is from now on, and has it said where it was said otherwise before.
@@ -181,34 +200,30 @@ impl Linked {
         if tokio::time::timeout(FAREWELL, self.task).await.is_err() {
             error!("the link did not end in time");
         }
+        // Nothing that it had to say may come after what the next one says.
+        self.telling.abort();
+        _ = self.telling.await;
     }
 }
 
-/// Has the engine know whether silence means anything.
-async fn tell_engine(
-    mut state: watch::Receiver<LinkState>,
-    engine: Handle,
-    back: watch::Sender<u64>,
-) {
-    let mut away = false;
+/// Says how it stands with the broker at the other end of a link, until the link has stopped.
+async fn tell(mut state: watch::Receiver<LinkState>, reach: Reach, faults: Faults) {
     while state.changed().await.is_ok() {
-        let request = match &*state.borrow_and_update() {
-            LinkState::Down { why, .. } if !away => {
-                away = true;
-                Request::BrokerAway(format!("the broker is away: {why}"))
+        match state.borrow_and_update().clone() {
+            LinkState::Connecting => {}
+            LinkState::Up { since, .. } => {
+                faults.part(PART, Vec::new());
+                reach.there(since);
             }
-            LinkState::Up { .. } => {
-                if std::mem::take(&mut away) {
-                    back.send_modify(|times| *times += 1);
-                }
-                Request::BrokerBack
+            LinkState::Down { why, .. } => {
+                faults.part(PART, why.fault().into_iter().collect());
+                reach.away(format!("the broker is away: {why}"));
             }
-            LinkState::Connecting | LinkState::Down { .. } | LinkState::Stopped => continue,
-        };
-        if engine.ask(request).await.is_err() {
-            return;
+            LinkState::Stopped => return,
         }
     }
+    error!("the link to the broker broke down; please report this");
+    reach.away("the link to the broker broke down; restart fletchck, and report this");
 }
 
 /// Tells two configurations apart, without telling what is in them.

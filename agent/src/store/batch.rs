@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use fletchck_shared::{ActionName, CheckName, State, Transition};
+use fletchck_shared::{ActionName, CheckName, State, Transition, policy::Silence};
 use rusqlite::{Connection, params};
 use tracing::warn;
 
@@ -20,7 +20,13 @@ pub struct Batch {
     /// Version 1 topics that checks are published to from now on.
     pub topics: HashMap<CheckName, Option<String>>,
     /// Transitions, in order.
-    pub transitions: Vec<NewTransition>,
+    pub transitions: Vec<(CheckName, Transition)>,
+    /// What is to be told, in order.
+    pub deliveries: Vec<NewDelivery>,
+    /// Silences that are new, in order.
+    pub silences: Vec<(SilenceId, Silence)>,
+    /// Silences that are over.
+    pub ended: Vec<SilenceId>,
     /// Messages to publish, in order.
     pub outgoing: Vec<OutgoingRow>,
     /// Where remote checks are heard.
@@ -38,15 +44,17 @@ pub struct Mark {
     pub trigger: String,
 }
 
-/// A transition and whom it is told to.
-#[derive(Debug)]
-pub struct NewTransition {
-    /// The check.
-    pub name: CheckName,
-    /// What happened.
-    pub transition: Transition,
-    /// What is told, by action.
-    pub deliveries: Vec<(ActionName, Notice)>,
+/// Something to tell to one group of an action's recipients.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewDelivery {
+    /// The action.
+    pub action: ActionName,
+    /// The group.
+    pub group: String,
+    /// What is told.
+    pub notice: Notice,
+    /// When it came to that.
+    pub made: DateTime<Utc>,
 }
 
 /// A message to publish.
@@ -65,17 +73,31 @@ pub struct OutgoingRow {
 }
 
 impl Batch {
+    /// Whether it must be on the disk before anything else happens: what people must hear of, and what they decided.
+    fn must_last(&self) -> bool {
+        !(self.transitions.is_empty()
+            && self.deliveries.is_empty()
+            && self.silences.is_empty()
+            && self.ended.is_empty())
+    }
+
     /// Whether there is nothing to store.
     pub fn is_empty(&self) -> bool {
         self.states.is_empty()
             && self.marks.is_empty()
             && self.topics.is_empty()
             && self.transitions.is_empty()
+            && self.deliveries.is_empty()
+            && self.silences.is_empty()
+            && self.ended.is_empty()
             && self.outgoing.is_empty()
             && self.remotes.is_empty()
             && self.removed.is_empty()
     }
 }
+
+/// Number of a silence; it is never given to another one.
+pub type SilenceId = i64;
 
 /// Most transitions, and most messages, that wait for a store which refuses.
 const WAITING: usize = 10_000;
@@ -105,14 +127,14 @@ impl Batch {
 }
 
 impl Store {
-    /// Stores a batch in one transaction. With transitions in it, it is on the disk when this returns; otherwise it
+    /// Stores a batch in one transaction. With something in it that must last, it is on the disk when this returns; otherwise it
     /// survives the process at once, and a power cut within moments.
     ///
     /// # Errors
     /// Nothing of the batch was stored; it comes back with the reason.
     pub async fn commit(&self, batch: Batch) -> Result<(), (Box<Batch>, StoreError)> {
         let outgoing = !batch.outgoing.is_empty();
-        let deliveries = batch.transitions.iter().any(|t| !t.deliveries.is_empty());
+        let deliveries = !batch.deliveries.is_empty();
         let batch = std::sync::Arc::new(batch);
         let stored = batch.clone();
         let result = self
@@ -143,7 +165,7 @@ impl Store {
 }
 
 fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()> {
-    let durable = if batch.transitions.is_empty() { "NORMAL" } else { "FULL" };
+    let durable = if batch.must_last() { "FULL" } else { "NORMAL" };
     connection.pragma_update(None, "synchronous", durable)?;
     let change = connection.transaction()?;
     {
@@ -184,16 +206,25 @@ fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()> {
         }
         let mut transition = change
             .prepare_cached("INSERT INTO transitions (name, at, entry) VALUES (?1, ?2, ?3)")?;
+        for (name, new) in &batch.transitions {
+            let at = new.at.timestamp_micros();
+            transition.execute(params![name.as_str(), at, json(new)?])?;
+        }
         let mut delivery = change.prepare_cached(
-            "INSERT INTO deliveries (transition, action, notice) VALUES (?1, ?2, ?3)",
+            "INSERT INTO deliveries (name, action, grp, notice, made) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?;
-        for new in &batch.transitions {
-            let at = new.transition.at.timestamp_micros();
-            transition.execute(params![new.name.as_str(), at, json(&new.transition)?])?;
-            let id = change.last_insert_rowid();
-            for (action, notice) in &new.deliveries {
-                delivery.execute(params![id, action.as_str(), json(notice)?])?;
-            }
+        for NewDelivery { action, group, notice, made } in &batch.deliveries {
+            let (name, made) = (notice.check.as_str(), made.timestamp_micros());
+            delivery.execute(params![name, action.as_str(), group, json(notice)?, made])?;
+        }
+        let mut silence =
+            change.prepare_cached("INSERT INTO silences (id, row) VALUES (?1, ?2)")?;
+        for (id, row) in &batch.silences {
+            silence.execute(params![id, json(row)?])?;
+        }
+        let mut ended = change.prepare_cached("DELETE FROM silences WHERE id = ?1")?;
+        for id in &batch.ended {
+            ended.execute([id])?;
         }
         let mut replace =
             change.prepare_cached("DELETE FROM outbox WHERE topic = ?1 AND keep = 0")?;

@@ -11,14 +11,15 @@ mod outbox;
 mod retained;
 mod rows;
 mod schema;
+mod silences;
 
 use std::{path::Path, sync::Arc, thread};
 
 use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-pub use batch::{Batch, Mark, NewTransition, OutgoingRow};
-pub use deliveries::PendingDelivery;
+pub use batch::{Batch, Mark, NewDelivery, OutgoingRow, SilenceId};
+pub use deliveries::{PendingDelivery, ShownDelivery, Tried};
 pub use error::StoreError;
 pub use retained::{RetainedChange, RetainedRow};
 pub use rows::{CheckRow, Past, RemoteRow};

@@ -1,9 +1,12 @@
 //! What is read back at the start.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+};
 
 use chrono::DateTime;
-use fletchck_shared::{AgentId, CheckName, State};
+use fletchck_shared::{AgentId, CheckName, State, wire::PRESENCE};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +66,8 @@ impl Store {
     /// # Errors
     /// The file is no store.
     pub fn read_past(path: &Path) -> Result<Past, StoreError> {
-        if !path.exists() {
+        // Neither is a store that a start was about to make.
+        if !path.metadata().is_ok_and(|file| file.len() > 0) {
             return Ok(Past::default());
         }
         let unreadable = |source| super::schema::unreadable(path, source);
@@ -71,6 +75,32 @@ impl Store {
             .map_err(unreadable)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         past(&connection).map_err(unreadable)
+    }
+
+    /// The agents that speak on fleet topics, as far as they were heard of before: only they say when they come and go. One
+    /// that is known by version 1 messages alone does not.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn fleet_agents(&self) -> Result<BTreeSet<AgentId>, StoreError> {
+        self.call(|connection| {
+            // Of a presence that was told of an agent without a check, there is that row alone.
+            let mut agents = connection.prepare(
+                "SELECT agent FROM (
+                     SELECT row ->> 'agent' AS agent, coalesce(row ->> 'fleet', 0) AS fleet,
+                            row ->> 'kind' IS ?1 AS presence
+                     FROM remotes)
+                 WHERE agent IS NOT NULL
+                 GROUP BY agent HAVING max(fleet AND NOT presence) OR min(presence)",
+            )?;
+            let ids = agents.query_map([PRESENCE], |row| row.get::<_, String>(0))?;
+            let ids = ids.map(|id| {
+                AgentId::try_from(id?)
+                    .map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
+            });
+            ids.collect()
+        })
+        .await
     }
 
     /// A value that is made once and kept, the agent's id for example: what is stored under this key, or else `value`,
@@ -120,4 +150,36 @@ fn read_name(text: String) -> rusqlite::Result<CheckName> {
 
 fn read_json<T: serde::de::DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
     serde_json::from_str(text).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Batch;
+
+    #[tokio::test]
+    async fn an_agent_that_is_known_by_version_1_messages_alone_is_none_to_wait_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("site.db")).expect("open");
+        let mut batch = Batch::default();
+        for (name, agent, fleet, kind) in [
+            ("nas/root", Some("nas"), true, "disk"),
+            ("agent nas", Some("nas"), true, PRESENCE),
+            ("old", Some("v1"), false, "disk"),
+            // A presence that a hub once took for one, and that nothing else speaks for.
+            ("agent v1", Some("v1"), true, PRESENCE),
+            ("both/root", Some("both"), true, "disk"),
+            ("both", Some("both"), false, "disk"),
+            ("agent bare", Some("bare"), true, PRESENCE),
+            ("original", None, false, "disk"),
+        ] {
+            let agent = agent.map(|id| AgentId::try_from(id).expect("an id"));
+            let row = RemoteRow { fleet, agent, kind: Some(kind.into()), ..RemoteRow::default() };
+            batch.remotes.insert(CheckName::try_from(name).expect("a name"), row);
+        }
+        store.commit(batch).await.map_err(|(_, reason)| reason).expect("stored");
+        let agents = store.fleet_agents().await.expect("read");
+        let agents: Vec<_> = agents.iter().map(AgentId::as_str).collect();
+        assert_eq!(agents, ["bare", "both", "nas"]);
+    }
 }

@@ -1,7 +1,7 @@
 //! The file: its lock, its version and its tables.
 
 use std::{
-    fs::{File, OpenOptions, Permissions},
+    fs::{self, File, OpenOptions, Permissions},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
@@ -9,11 +9,12 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
+use tracing::warn;
 
 use super::StoreError;
 
 /// Version of the tables below, in `PRAGMA user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -36,14 +37,23 @@ const TABLES: &str = "
     );
     CREATE INDEX transitions_of_check ON transitions (name, id);
     CREATE TABLE deliveries (
-        id         INTEGER PRIMARY KEY AUTOINCREMENT,
-        transition INTEGER NOT NULL REFERENCES transitions (id) ON DELETE CASCADE,
-        action     TEXT NOT NULL,
-        notice     TEXT NOT NULL,  -- JSON
-        tries      INTEGER NOT NULL DEFAULT 0,
-        dead       TEXT            -- why it was given up
+        id      INTEGER PRIMARY KEY AUTOINCREMENT,
+        name    TEXT NOT NULL,     -- of the check
+        action  TEXT NOT NULL,
+        grp     TEXT NOT NULL,     -- of the action's recipients
+        notice  TEXT NOT NULL,     -- JSON
+        made    INTEGER NOT NULL,  -- microseconds since 1970
+        tries   INTEGER NOT NULL DEFAULT 0,
+        error   TEXT,              -- of the last try
+        dead    INTEGER,           -- when it was given up, microseconds since 1970
+        heir    TEXT               -- the action it was handed to then
     );
-    CREATE INDEX deliveries_of_action ON deliveries (action, id);
+    CREATE INDEX deliveries_of_action ON deliveries (action, grp, id) WHERE dead IS NULL;
+    CREATE INDEX deliveries_given_up ON deliveries (dead) WHERE dead IS NOT NULL;
+    CREATE TABLE silences (
+        id  INTEGER PRIMARY KEY AUTOINCREMENT,
+        row TEXT NOT NULL          -- JSON
+    );
     CREATE TABLE outbox (
         id      INTEGER PRIMARY KEY AUTOINCREMENT,
         topic   TEXT NOT NULL,
@@ -63,9 +73,57 @@ const TABLES: &str = "
     ) WITHOUT ROWID;
 ";
 
+/// From version 1: what is told was one with the transition that made it, and there were no silences.
+const FROM_1: &str = "
+    ALTER TABLE deliveries RENAME TO old;
+    DROP INDEX deliveries_of_action;
+    CREATE TABLE deliveries (
+        id      INTEGER PRIMARY KEY AUTOINCREMENT,
+        name    TEXT NOT NULL,
+        action  TEXT NOT NULL,
+        grp     TEXT NOT NULL,
+        notice  TEXT NOT NULL,
+        made    INTEGER NOT NULL,
+        tries   INTEGER NOT NULL DEFAULT 0,
+        error   TEXT,
+        dead    INTEGER,
+        heir    TEXT
+    );
+    CREATE INDEX deliveries_of_action ON deliveries (action, grp, id) WHERE dead IS NULL;
+    CREATE INDEX deliveries_given_up ON deliveries (dead) WHERE dead IS NOT NULL;
+    INSERT INTO deliveries (id, name, action, grp, notice, made, tries, error, dead)
+        SELECT old.id, json_extract(notice, '$.check'), action, '',
+            json_set(
+                json_remove(notice, '$.transition'),
+                '$.news', json_extract(notice, '$.transition.kind'),
+                '$.at', json_extract(notice, '$.transition.at'),
+                '$.severity', CASE
+                    WHEN json_extract(notice, '$.transition.kind') = 'recovered' THEN 'ok'
+                    WHEN json_extract(notice, '$.transition.to.fail') = 'warning' THEN 'warning'
+                    ELSE 'critical' END,
+                '$.about', CASE
+                    WHEN json_extract(notice, '$.transition.to.fail') = 'warning' THEN 'warning'
+                    ELSE 'critical' END),
+            transitions.at, tries, dead, CASE WHEN dead IS NULL THEN NULL ELSE transitions.at END
+        FROM old JOIN transitions ON transitions.id = old.transition;
+    DROP TABLE old;
+    CREATE TABLE silences (
+        id  INTEGER PRIMARY KEY AUTOINCREMENT,
+        row TEXT NOT NULL
+    );
+";
+
 /// Opens the file and takes its lock, which is held until the returned file is dropped.
 pub(super) fn open(path: &Path) -> Result<(Connection, File), StoreError> {
     let lock = lock(path)?;
+    // A start that was cut off leaves such a file, so it is used; but what a file held that was emptied is gone.
+    if fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+        warn!(
+            "{} is empty, and is made anew: states, what was still to be told, and an agent id that was made up are lost; \
+             put back a copy of it if there was more in it",
+            path.display()
+        );
+    }
     make_private(path)?;
     let mut connection = Connection::open_with_flags(
         path,
@@ -86,10 +144,11 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     connection.pragma_update(None, "foreign_keys", true)?;
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match found {
-        VERSION => {
+        1 | VERSION => {
             let answer: String =
-                connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+                connection.query_row("PRAGMA quick_check(1)", (), |row| row.get(0))?;
             if answer != "ok" {
+                let answer = one_line(&answer);
                 return Err(StoreError::Damaged {
                     path: path.into(),
                     source: rusqlite::Error::SqliteFailure(
@@ -97,6 +156,12 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
                         Some(answer),
                     ),
                 });
+            }
+            if found == 1 {
+                let change = connection.transaction()?;
+                change.execute_batch(FROM_1)?;
+                change.pragma_update(None, "user_version", VERSION)?;
+                change.commit()?;
             }
             Ok(())
         }
@@ -120,6 +185,12 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
         }
         found => Err(StoreError::Newer { path: path.into(), found }),
     }
+}
+
+/// What SQLite says of a damaged file, which begins with a line that says nothing.
+fn one_line(answer: &str) -> String {
+    let lines: Vec<&str> = answer.lines().filter(|line| !line.starts_with("***")).collect();
+    lines.join("; ")
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {
@@ -167,8 +238,6 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]
@@ -193,7 +262,10 @@ mod tests {
             *byte = 0xa5;
         }
         fs::write(&path, bytes).expect("damaged");
-        assert!(matches!(open(&path), Err(StoreError::Damaged { .. })));
+        let error = open(&path).expect_err("damaged");
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+        let told = crate::chain(&error);
+        assert!(!told.contains(['\n', '*']), "one line: {told}");
     }
 
     #[test]
@@ -218,6 +290,35 @@ mod tests {
             .and_then(|db| db.execute_batch("CREATE TABLE theirs (x)"))
             .expect("made");
         assert!(matches!(open(&other), Err(StoreError::Damaged { .. })));
+    }
+
+    #[test]
+    fn what_version_1_had_still_to_tell_is_still_to_tell() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("old.db");
+        let old = Connection::open(&path).expect("made");
+        old.execute_batch(
+            r#"CREATE TABLE transitions (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, at INTEGER NOT NULL, entry TEXT NOT NULL);
+            CREATE TABLE deliveries (id INTEGER PRIMARY KEY AUTOINCREMENT, transition INTEGER NOT NULL REFERENCES transitions (id) ON DELETE CASCADE,
+                action TEXT NOT NULL, notice TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0, dead TEXT);
+            CREATE INDEX deliveries_of_action ON deliveries (action, id);
+            INSERT INTO transitions VALUES (7, 'web', 1795669253000000, '{}');
+            INSERT INTO deliveries VALUES (3, 7, 'log', '{"site":"s","check":"web","kind":"https","transition":{"kind":"failed",
+                "at":"2026-11-26T03:00:53Z","from":"pass","to":{"fail":"whole"},"tell":true},"text":"no answer","level":null,"log":["a"],"zone":"UTC"}', 2, NULL);
+            PRAGMA user_version = 1;"#,
+        )
+        .expect("an old store");
+        drop(old);
+        let (connection, _lock) = open(&path).expect("brought up to date");
+        let (notice, tries): (String, u32) = connection
+            .query_row(
+                "SELECT notice, tries FROM deliveries WHERE id = 3 AND name = 'web'",
+                (),
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .expect("it is there");
+        let notice: crate::actions::Notice = serde_json::from_str(&notice).expect("readable");
+        assert_eq!((notice.word(), notice.text.as_str(), tries), ("FAIL", "no answer", 2));
     }
 
     #[test]

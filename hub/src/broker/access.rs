@@ -1,5 +1,6 @@
 //! Who may connect, and what each may publish and subscribe to.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use fletchck_shared::Secret;
 use fletchck_shared::topic::{TopicError, TopicFilter};
 
 use super::filter::covers;
+use crate::password::{self, PasswordError};
 
 /// Decides about logins. The gate asks it once for each connection and keeps no answer.
 #[async_trait]
@@ -25,6 +27,12 @@ pub trait Access: Send + Sync {
         password: Option<&[u8]>,
         peer: IpAddr,
     ) -> Result<Arc<Rights>, Refusal>;
+
+    /// Whether what a user was given at its login is still what it may do. Whoever it is not so for has to connect anew; see
+    /// [`Broker::reconsider`](super::Broker::reconsider).
+    fn holds(&self, _username: Option<&str>, _rights: &Arc<Rights>) -> bool {
+        true
+    }
 }
 
 /// Why a login is refused. The client is told the reason as an MQTT return code.
@@ -45,7 +53,7 @@ pub enum Refusal {
 }
 
 /// What one client may do.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rights {
     publish: Vec<TopicFilter>,
     subscribe: Vec<TopicFilter>,
@@ -99,12 +107,20 @@ impl Rights {
     }
 }
 
-/// A fixed list of users, for tests and small installations.
+/// Users, each with the argon2 hash of its password and what it may do.
+///
+/// A user connects as itself, or under a client id that begins with its name and a colon: `nas`, and `nas:phone` for a
+/// program that only listens. No agent's id has a colon, so nobody takes another's.
 #[derive(Debug, Default)]
 pub struct Table {
-    users: Vec<(String, Secret, Arc<Rights>)>,
+    users: HashMap<String, User>,
     anonymous: Option<Arc<Rights>>,
-    prefix: Option<String>,
+}
+
+#[derive(Debug)]
+struct User {
+    hash: Secret,
+    rights: Arc<Rights>,
 }
 
 impl Table {
@@ -120,17 +136,24 @@ impl Table {
         self
     }
 
-    /// Adds a user with rights of its own under any client id.
+    /// Adds a user.
     #[must_use]
-    pub fn user(mut self, name: &str, password: Secret, rights: Rights) -> Self {
-        self.users.push((name.into(), password, Arc::new(rights)));
+    pub fn user(mut self, name: &str, hash: Secret, rights: Rights) -> Self {
+        self.users.insert(name.into(), User { hash, rights: Arc::new(rights) });
         self
     }
 
-    /// Takes each user for an agent whose client id is its user name and whose own topics are `PREFIX/USER/#`.
+    /// The table that comes after another one: users who are the same as there keep what they were given.
     #[must_use]
-    pub fn agents(mut self, prefix: &str) -> Self {
-        self.prefix = Some(prefix.into());
+    pub fn after(mut self, before: &Self) -> Self {
+        for (name, user) in &mut self.users {
+            if let Some(old) = before.users.get(name)
+                && old.hash == user.hash
+                && old.rights == user.rights
+            {
+                user.rights = old.rights.clone();
+            }
+        }
         self
     }
 }
@@ -147,28 +170,34 @@ impl Access for Table {
         if let Some(rights) = &self.anonymous {
             return Ok(rights.clone());
         }
-        let (Some(username), Some(password)) = (username, password) else {
+        let (Some(name), Some(password)) = (username, password) else {
             return Err(Refusal::Credentials);
         };
-        let (name, _, rights) = self
-            .users
-            .iter()
-            .find(|(name, secret, _)| {
-                name == username && same(secret.reveal().as_bytes(), password)
-            })
-            .ok_or(Refusal::Credentials)?;
-        let Some(prefix) = &self.prefix else { return Ok(rights.clone()) };
-        if client_id != name {
-            return Err(Refusal::ClientId);
+        let password = std::str::from_utf8(password).map_err(|_| Refusal::Credentials)?;
+        let user = self.users.get(name);
+        // An unknown name takes as long as a known one, so that nobody learns names by the clock.
+        let Some(judged) = user.or_else(|| self.users.values().next()) else {
+            return Err(Refusal::Credentials);
+        };
+        match password::verify(&Secret::new(password), &judged.hash).await {
+            Ok(true) => {}
+            Ok(false) | Err(PasswordError::TooLong) => return Err(Refusal::Credentials),
+            Err(reason) => {
+                tracing::warn!("the login of `{name}` at the broker cannot be checked: {reason}");
+                return Err(Refusal::Unavailable);
+            }
         }
-        let own = Rights::clone(rights)
-            .with_own(&format!("{prefix}/{name}"))
-            .map_err(|_| Refusal::NotAuthorized)?;
-        Ok(Arc::new(own))
+        let user = user.ok_or(Refusal::Credentials)?;
+        let own = client_id.strip_prefix(name);
+        if own.is_some_and(|rest| rest.is_empty() || rest.starts_with(':')) {
+            Ok(user.rights.clone())
+        } else {
+            Err(Refusal::ClientId)
+        }
     }
-}
 
-/// Compares without telling by its duration where the difference is.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+    fn holds(&self, username: Option<&str>, rights: &Arc<Rights>) -> bool {
+        let user = username.and_then(|name| self.users.get(name)).map(|user| &user.rights);
+        user.or(self.anonymous.as_ref()).is_some_and(|now| Arc::ptr_eq(now, rights))
+    }
 }

@@ -5,13 +5,57 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 
-use super::connect;
 use super::gate::Gate;
+use super::{Listen, connect};
+
+/// The ports of a broker, opened and closed as it runs. Whoever has connected stays when a port is closed.
+#[derive(Default)]
+pub(super) struct Ports {
+    open: Mutex<Vec<Port>>,
+}
+
+struct Port {
+    address: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Ports {
+    /// Opens a port, and answers with its address.
+    pub(super) async fn open(&self, gate: &Arc<Gate>, listen: Listen) -> io::Result<SocketAddr> {
+        let listener = TcpListener::bind(listen.address).await?;
+        let address = listener.local_addr()?;
+        let (stop, tls) = (gate.stop.child_token(), listen.tls.map(TlsAcceptor::from));
+        let task = gate.tasks.spawn(run(gate.clone(), listener, tls, stop.clone()));
+        self.open.lock().push(Port { address, stop, task });
+        Ok(address)
+    }
+
+    /// Closes a port. Another one can be opened in its place then.
+    pub(super) async fn close(&self, address: SocketAddr) {
+        let gone: Vec<Port> =
+            self.open.lock().extract_if(.., |port| port.address == address).collect();
+        for port in gone {
+            port.stop.cancel();
+            if let Err(error) = port.task.await {
+                tracing::error!(%error, "a port of the broker broke down");
+            }
+        }
+    }
+
+    /// The addresses of all, in the order they were opened.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.open.lock().iter().map(|port| port.address).collect()
+    }
+}
 
 /// The place of a connection among those that have not logged in yet. Given back when dropped.
 pub(super) struct Pending {
@@ -45,11 +89,16 @@ impl Drop for Pending {
     }
 }
 
-/// Accepts until the broker stops.
-pub(super) async fn run(gate: Arc<Gate>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+/// Accepts until the port is closed.
+async fn run(
+    gate: Arc<Gate>,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    stop: CancellationToken,
+) {
     loop {
         let accepted = tokio::select! {
-            () = gate.stop.cancelled() => return,
+            () = stop.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
@@ -92,12 +141,4 @@ async fn shake(
         () = gate.stop.cancelled() => Err(io::ErrorKind::ConnectionAborted.into()),
         shaken = tokio::time::timeout(gate.settings.connect_timeout, tls.accept(stream)) => shaken?,
     }
-}
-
-/// Opens a listening socket.
-///
-/// # Errors
-/// The address is taken or not this machine's.
-pub(super) async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address).await
 }

@@ -34,6 +34,7 @@ mod will;
 #[cfg(test)]
 mod tests;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,13 +43,13 @@ use anyhow::Context;
 use bytes::Bytes;
 use fletchck_shared::topic::Topic;
 use tokio::sync::mpsc;
-use tokio_rustls::TlsAcceptor;
 
 pub use self::access::{Access, Refusal, Rights, Table};
 pub use self::codec::Version;
 pub use self::filter::covers;
 use self::gate::{Accepted, Batch, Gate};
 pub use self::keep::{Change, Keep, Kept, Memory};
+use self::listener::Ports;
 pub use self::message::Heard;
 pub use self::retained::Limits;
 use self::retained::Retained;
@@ -72,7 +73,7 @@ pub struct Listen {
 /// How the broker behaves. The defaults are made for a fleet of some thousand agents.
 #[derive(Clone)]
 pub struct Settings {
-    /// Ports, each for both versions of MQTT.
+    /// Ports to begin with, each for both versions of MQTT.
     pub listen: Vec<Listen>,
     /// Clients logged in at once.
     pub max_connections: usize,
@@ -133,7 +134,7 @@ impl Settings {
 /// A running broker.
 pub struct Broker {
     gate: Arc<Gate>,
-    addresses: Vec<SocketAddr>,
+    ports: Ports,
     retaining: tokio::task::JoinHandle<()>,
     retaining_stop: tokio_util::sync::CancellationToken,
 }
@@ -150,40 +151,57 @@ impl Broker {
         keep: Arc<dyn Keep>,
         tap: mpsc::Sender<Heard>,
     ) -> anyhow::Result<Self> {
-        let mut listeners = Vec::new();
-        let mut addresses = Vec::new();
-        for listen in &settings.listen {
-            let address = listen.address;
-            let listener = listener::bind(address)
-                .await
-                .with_context(|| format!("opening port {address} for MQTT"))?;
-            addresses.push(listener.local_addr().context("reading the address of a port")?);
-            listeners.push((listener, listen.tls.clone().map(TlsAcceptor::from)));
-        }
         let (limits, links) = (settings.retained, settings.max_links());
         let (retained, (router, watch)) = tokio::task::spawn_blocking(move || {
             anyhow::Ok((Retained::load(keep, limits)?, RouterHandle::start(links)?))
         })
         .await??;
+        let listen = settings.listen.clone();
         let gate = Arc::new(Gate::new(settings, access, tap, retained, router));
-        for (listener, tls) in listeners {
-            gate.tasks.spawn(listener::run(gate.clone(), listener, tls));
-        }
         gate.tasks.spawn(supervisor::run(gate.clone(), watch));
         gate.tasks.spawn(supervisor::sweep_sessions(gate.clone(), SWEEP));
         let retaining_stop = tokio_util::sync::CancellationToken::new();
         let retaining = tokio::spawn(gate.retained.clone().keep_up(retaining_stop.clone()));
-        Ok(Self { gate, addresses, retaining, retaining_stop })
+        let broker = Self { gate, ports: Ports::default(), retaining, retaining_stop };
+        for listen in listen {
+            let address = listen.address;
+            if let Err(reason) = broker.open(listen).await {
+                broker.stop().await;
+                return Err(reason).with_context(|| format!("opening port {address} for MQTT"));
+            }
+        }
+        Ok(broker)
     }
 
-    /// The addresses it listens on, in the order of the settings.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    /// Opens one more port, and answers with its address.
+    ///
+    /// # Errors
+    /// The address is taken or not this machine's.
+    pub async fn open(&self, listen: Listen) -> io::Result<SocketAddr> {
+        self.ports.open(&self.gate, listen).await
+    }
+
+    /// Closes a port. Whoever came through it stays.
+    pub async fn close(&self, address: SocketAddr) {
+        self.ports.close(address).await;
+    }
+
+    /// The addresses it listens on, in the order in which they were opened.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.ports.addresses()
     }
 
     /// Everyone connected now.
     pub fn clients(&self) -> Vec<Client> {
         self.gate.clients.list()
+    }
+
+    /// Looks again at everyone connected: whoever's login does not hold any more has to leave, and may come back if it is let in.
+    pub fn reconsider(&self) {
+        let access = &self.gate.access;
+        let stays =
+            |client: &Client, rights: &Arc<Rights>| access.holds(client.user.as_deref(), rights);
+        self.gate.clients.dismiss_unless(stays);
     }
 
     /// Publishes a message of the hub, with QoS 1 to those who subscribed so. It does not go to the tap. An empty payload

@@ -3,11 +3,12 @@
 //! They never enter the router, which would deliver at most a hundred of them to a subscription and delete them on
 //! any empty message.
 
+mod accounts;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
@@ -16,6 +17,9 @@ use fletchck_shared::topic::{Topic, TopicFilter};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use self::accounts::Accounts;
+pub use self::accounts::Limits;
+pub(super) use self::accounts::{Full, Usage};
 use super::codec;
 use super::keep::{Change, Keep, Kept};
 use super::message::{Message, left};
@@ -27,44 +31,11 @@ const SWEEP: Duration = Duration::from_secs(30);
 /// Publishers share the map, so it is cut into pieces with a lock each.
 const SHARDS: usize = 16;
 
-/// Most that may be retained.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Messages of one client.
-    pub client_count: usize,
-    /// Bytes of topics and payloads of one client.
-    pub client_bytes: usize,
-    /// Messages in all.
-    pub count: usize,
-    /// Bytes of topics and payloads in all.
-    pub bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { client_count: 20_000, client_bytes: 32 << 20, count: 200_000, bytes: 256 << 20 }
-    }
-}
-
-/// A limit is reached; nothing was retained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Full;
-
-/// What one client, or all together, have retained.
-#[derive(Debug, Default)]
-pub(super) struct Usage {
-    owner: Arc<str>,
-    count: AtomicUsize,
-    bytes: AtomicUsize,
-}
-
 /// All retained messages.
 pub(super) struct Retained {
     shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
-    owners: Mutex<HashMap<Arc<str>, Arc<Usage>>>,
-    all: Usage,
-    limits: Limits,
+    accounts: Accounts,
     keep: Arc<dyn Keep>,
 }
 
@@ -87,9 +58,7 @@ impl Retained {
         let retained = Self {
             shards: Default::default(),
             hasher: RandomState::new(),
-            owners: Mutex::default(),
-            all: Usage::default(),
-            limits,
+            accounts: Accounts::new(limits),
             keep,
         };
         for kept in kept {
@@ -103,12 +72,7 @@ impl Retained {
 
     /// The account of one client.
     pub(super) fn usage(&self, owner: &Arc<str>) -> Arc<Usage> {
-        let mut owners = self.owners.lock();
-        if owners.len() > 1000 && owners.len() > 2 * self.all.count.load(Relaxed) {
-            owners.retain(|_, usage| Arc::strong_count(usage) > 1);
-        }
-        let new = || Arc::new(Usage { owner: owner.clone(), ..Usage::default() });
-        owners.entry(owner.clone()).or_insert_with(new).clone()
+        self.accounts.of(owner)
     }
 
     /// Retains a message, or with an empty payload removes its topic's.
@@ -118,7 +82,7 @@ impl Retained {
         let shard = &mut *shard;
         if message.payload.is_empty() {
             if let Some((topic, old)) = shard.messages.remove_entry(&message.topic) {
-                self.forget(&old);
+                self.accounts.subtract(&old.owner, self::size(&old.message));
                 shard.changed.insert(topic, ());
             }
             return Ok(());
@@ -131,16 +95,11 @@ impl Retained {
                 let freed = self::size(&old.message);
                 let (mine, count) = if same { (freed, 0) } else { (0, 1) };
                 if size > freed || !same {
-                    self.room(
-                        owner,
-                        count,
-                        size.saturating_sub(mine),
-                        0,
-                        size.saturating_sub(freed),
-                    )?;
+                    let (mine, all) = (size.saturating_sub(mine), size.saturating_sub(freed));
+                    self.accounts.room(owner, (count, mine), (0, all))?;
                 }
-                self.forget(old);
-                self.count(owner, size);
+                self.accounts.subtract(&old.owner, freed);
+                self.accounts.add(owner, size);
                 entry.insert(Held { message, owner: owner.clone() });
                 let topic = entry.key();
                 if !shard.changed.contains_key(topic) {
@@ -148,8 +107,8 @@ impl Retained {
                 }
             }
             Entry::Vacant(entry) => {
-                self.room(owner, 1, size, 1, size)?;
-                self.count(owner, size);
+                self.accounts.room(owner, (1, size), (1, size))?;
+                self.accounts.add(owner, size);
                 shard.changed.insert(entry.key().clone(), ());
                 entry.insert(Held { message, owner: owner.clone() });
             }
@@ -246,7 +205,7 @@ impl Retained {
             shard.messages.retain(|topic, held| {
                 let alive = held.message.expires.is_none_or(|at| left(at, now).is_some());
                 if !alive {
-                    self.forget(held);
+                    self.accounts.subtract(&held.owner, size(&held.message));
                     shard.changed.insert(topic.clone(), ());
                 }
                 alive
@@ -281,39 +240,6 @@ impl Retained {
     fn shard(&self, topic: &str) -> &Mutex<Shard> {
         &self.shards[self.hasher.hash_one(topic) as usize % SHARDS]
     }
-
-    fn room(
-        &self,
-        owner: &Usage,
-        count: usize,
-        bytes: usize,
-        all_count: usize,
-        all_bytes: usize,
-    ) -> Result<(), Full> {
-        let fits = |usage: &Usage, count: usize, bytes: usize, most: (usize, usize)| {
-            usage.count.load(Relaxed) + count <= most.0
-                && usage.bytes.load(Relaxed) + bytes <= most.1
-        };
-        let limits = self.limits;
-        let mine = fits(owner, count, bytes, (limits.client_count, limits.client_bytes));
-        let all = fits(&self.all, all_count, all_bytes, (limits.count, limits.bytes));
-        if mine && all { Ok(()) } else { Err(Full) }
-    }
-
-    fn count(&self, owner: &Usage, size: usize) {
-        for usage in [owner, &self.all] {
-            usage.count.fetch_add(1, Relaxed);
-            usage.bytes.fetch_add(size, Relaxed);
-        }
-    }
-
-    fn forget(&self, old: &Held) {
-        let size = size(&old.message);
-        for usage in [&*old.owner, &self.all] {
-            usage.count.fetch_sub(1, Relaxed);
-            usage.bytes.fetch_sub(size, Relaxed);
-        }
-    }
 }
 
 fn size(message: &Message) -> usize {
@@ -332,7 +258,7 @@ fn kept(held: &Held) -> Kept {
             .and_then(since_1970)
             .and_then(|since| i64::try_from(since.as_millis()).ok()),
         properties: message.properties.as_deref().map_or_else(Bytes::new, codec::write_properties),
-        owner: held.owner.owner.to_string(),
+        owner: held.owner.owner().to_string(),
     }
 }
 
@@ -387,7 +313,7 @@ mod tests {
             .map(|message| (message.topic.to_string(), message.payload))
             .collect();
         assert_eq!(found, [("a".into(), "1".into()), ("b".into(), "2".into())]);
-        assert_eq!(again.all.count.load(Relaxed), 2);
+        assert_eq!(again.accounts.count(), 2);
     }
 
     #[test]

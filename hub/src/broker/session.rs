@@ -1,5 +1,6 @@
 //! One client, from its CONNACK to its end.
 
+mod ending;
 mod inbound;
 mod outbound;
 
@@ -11,37 +12,33 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::BytesMut;
-use rumqttd::protocol::{
-    ConnAckProperties, ConnectReturnCode, DisconnectReasonCode as Reason, Packet,
-};
+use rumqttd::protocol::{ConnAckProperties, ConnectReturnCode, Packet};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use self::ending::End;
 use self::inbound::Known;
 use self::outbound::Outbound;
 use super::access::Rights;
-use super::codec::{Fault, Version};
+use super::codec::Version;
 use super::flow::Following;
 use super::gate::{Batch, Gate};
 use super::message::Heard;
 use super::retained::Usage;
 use super::router::{Gone, Link, Name, RouterHandle};
 use super::routes::{Direct, Direction};
-use super::sleeping::Sleeper;
 use super::subscriptions::{Subscription, Way, not_granted};
-use super::takeover::{Client, Seat};
+use super::takeover::Client;
 use super::will::Will;
 
-/// How long a client may take to accept the last words.
-pub(super) const FAREWELL: Duration = Duration::from_secs(1);
+pub(super) use self::ending::FAREWELL;
+
 /// How long a client may take to accept what is written to it.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Messages a session served by the gate may be behind.
 const INBOX: usize = 1000;
-/// After the router died, clients have this long to come back before their wills are sent.
-const GRACE: Duration = Duration::from_secs(10);
 /// Bytes read at once: the least, for idle clients, and the most.
 const READ: (usize, usize) = (2 << 10, 64 << 10);
 
@@ -66,29 +63,6 @@ pub(super) struct Terms {
     pub(super) will: Option<Will>,
     /// Whether the client id was made by us.
     pub(super) assigned: bool,
-}
-
-/// How a session ended.
-#[derive(Debug, thiserror::Error)]
-enum End {
-    #[error("left")]
-    Left { will: bool, expiry: Option<u32> },
-    #[error("closed the connection")]
-    Closed,
-    #[error("connection lost")]
-    Io(#[from] io::Error),
-    #[error(transparent)]
-    Fault(#[from] Fault),
-    #[error("nothing heard for 1.5 times its keep alive")]
-    Idle,
-    #[error("taken over by a newer connection")]
-    Pushed { clean: bool },
-    #[error("too slow for what it subscribed to")]
-    Slow,
-    #[error(transparent)]
-    Router(#[from] Gone),
-    #[error("the broker stops")]
-    Stopping,
 }
 
 struct Session<S> {
@@ -144,10 +118,15 @@ where
     };
     let stop = gate.stop.clone();
     let seat = tokio::select! {
-        seat = gate.clients.enter(client, terms.clean) => seat,
+        seat = gate.clients.enter(client, &terms.rights, terms.clean) => seat,
         () = stop.cancelled() => None,
     };
     let Some(mut seat) = seat else { return };
+    let dismissed = seat.dismissed();
+    // Its user may have gone since it logged in; from here on it would be dismissed.
+    if !gate.access.holds(terms.user.as_deref(), &terms.rights) {
+        dismissed.cancel();
+    }
     gate.keep_will_back(&terms.client);
     let will = terms.will.take();
     let (client, peer) = (terms.client.clone(), terms.peer);
@@ -165,6 +144,7 @@ where
         biased;
         clean = seat.pushed() => End::Pushed { clean },
         () = stop.cancelled() => End::Stopping,
+        () = dismissed.cancelled() => End::Dismissed,
         () = router.dead.cancelled() => Gone.into(),
         () = missed.cancelled() => End::Slow,
         end = session.exchange() => match end {
@@ -346,97 +326,6 @@ where
             self.write = BytesMut::new();
         }
         Ok(())
-    }
-
-    /// Ends the session. The client id is free for the next one when all of it is done: a will is sent before a newer
-    /// connection of the same client says anything.
-    async fn finish(mut self, end: End, will: Option<Will>, seat: Seat) {
-        self.say_farewell(&end).await;
-        drop(self.link.take());
-        // Publishers wait no longer for it.
-        self.slots.clear();
-        let expiry = match end {
-            End::Left { expiry: Some(expiry), .. } if self.expiry > 0 => expiry.min(self.expiry),
-            _ => self.expiry,
-        };
-        let goes_on = expiry > 0 && !matches!(end, End::Pushed { clean: true } | End::Router(_));
-        self.keep_or_forget(goes_on.then_some(expiry)).await;
-        let will = will.filter(|_| match end {
-            End::Left { will, .. } => will,
-            // The hub's own end says nothing about its clients.
-            End::Stopping => false,
-            End::Pushed { .. } => !goes_on,
-            _ => true,
-        });
-        if let Some(mut will) = will {
-            if matches!(end, End::Router(_)) {
-                will.delay = will.delay.max(GRACE);
-            }
-            let most = match end {
-                End::Router(_) => GRACE,
-                _ => Duration::from_secs(expiry.into()),
-            };
-            let (client, usage) = (self.client.clone(), self.usage.clone());
-            if will.delay.min(most).is_zero() {
-                will.send(&self.gate, &client, &usage).await;
-            } else {
-                will.send_later(&self.gate, client, usage, most);
-            }
-        }
-        if self.denied > 0 {
-            tracing::warn!(client.id = %self.client, count = self.denied, "messages refused");
-        }
-        drop(seat);
-    }
-
-    async fn keep_or_forget(&mut self, expiry: Option<u32>) {
-        let name = self.name.take().filter(|_| self.resumable);
-        let Some(name) = name.filter(|_| !self.router.dead.is_cancelled()) else {
-            self.leave_routes();
-            return;
-        };
-        let sleeper = Sleeper {
-            name,
-            user: self.user.clone(),
-            subscriptions: std::mem::take(&mut self.subscriptions),
-            received: std::mem::take(&mut self.received),
-            until: Instant::now() + Duration::from_secs(expiry.unwrap_or(0).into()),
-            router: self.router.clone(),
-        };
-        let sleepers = &self.gate.sleepers;
-        sleepers.put(self.client.clone(), sleeper).await;
-        if expiry.is_none() {
-            sleepers.end(&self.client).await;
-        }
-    }
-
-    fn leave_routes(&mut self) {
-        for (filter, subscription) in self.subscriptions.drain() {
-            subscription.leave(&self.gate.routes, &filter);
-        }
-    }
-
-    async fn say_farewell(&mut self, end: &End) {
-        let reason = match end {
-            End::Left { .. } | End::Closed | End::Io(_) => return,
-            End::Fault(fault) => fault.reason(),
-            End::Idle => Reason::KeepAliveTimeout,
-            End::Pushed { .. } => Reason::SessionTakenOver,
-            End::Slow => Reason::QuotaExceeded,
-            End::Router(_) => Reason::UnspecifiedError,
-            End::Stopping => Reason::ServerShuttingDown,
-        };
-        self.version.farewell(reason, &mut self.write);
-        let (io, write) = (&mut self.io, &mut self.write);
-        let farewell = async {
-            while !write.is_empty() {
-                io.write_buf(write).await?;
-            }
-            io.shutdown().await
-        };
-        if !matches!(timeout(FAREWELL, farewell).await, Ok(Ok(()))) {
-            tracing::trace!(client.id = %self.client, "last words not delivered");
-        }
     }
 }
 

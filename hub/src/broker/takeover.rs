@@ -7,7 +7,9 @@ use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedMutexGuard, watch};
+use tokio_util::sync::CancellationToken;
 
+use super::access::Rights;
 use super::codec::Version;
 
 /// A connected client.
@@ -37,7 +39,14 @@ struct Slot {
     entered: Arc<tokio::sync::Mutex<()>>,
     /// Number of the newest session and whether it starts clean.
     newest: watch::Sender<(u64, bool)>,
-    client: Mutex<Option<Client>>,
+    seated: Mutex<Option<Seated>>,
+}
+
+/// Who is in.
+struct Seated {
+    client: Client,
+    rights: Arc<Rights>,
+    dismissed: CancellationToken,
 }
 
 /// A session's hold on its client id. Dropped, it lets the next one in.
@@ -47,12 +56,18 @@ pub(super) struct Seat {
     number: u64,
     slot: Arc<Slot>,
     newest: watch::Receiver<(u64, bool)>,
+    dismissed: CancellationToken,
     entered: Option<OwnedMutexGuard<()>>,
 }
 
 impl Clients {
     /// Pushes out whoever has the client id and waits until it has left. `None`: a newer session came in the meantime.
-    pub(super) async fn enter(self: &Arc<Self>, client: Client, clean: bool) -> Option<Seat> {
+    pub(super) async fn enter(
+        self: &Arc<Self>,
+        client: Client,
+        rights: &Arc<Rights>,
+        clean: bool,
+    ) -> Option<Seat> {
         let id = client.id.clone();
         let slot = self.slots.lock().entry(id.clone()).or_default().clone();
         let mut number = 0;
@@ -62,20 +77,35 @@ impl Clients {
         });
         let newest = slot.newest.subscribe();
         let lock = slot.entered.clone();
-        let mut seat = Seat { clients: self.clone(), id, number, slot, newest, entered: None };
+        let (clients, dismissed) = (self.clone(), CancellationToken::new());
+        let mut seat = Seat { clients, id, number, slot, newest, dismissed, entered: None };
         let entered = tokio::select! {
             entered = lock.lock_owned() => entered,
             _ = seat.pushed() => return None,
         };
         seat.entered = Some(entered);
-        *seat.slot.client.lock() = Some(client);
+        let (rights, dismissed) = (rights.clone(), seat.dismissed.clone());
+        *seat.slot.seated.lock() = Some(Seated { client, rights, dismissed });
         Some(seat)
+    }
+
+    /// Has everyone leave for whom `stays` is not true.
+    pub(super) fn dismiss_unless(&self, stays: impl Fn(&Client, &Arc<Rights>) -> bool) {
+        for slot in self.slots.lock().values() {
+            if let Some(Seated { client, rights, dismissed }) = &*slot.seated.lock()
+                && !stays(client, rights)
+            {
+                dismissed.cancel();
+            }
+        }
     }
 
     /// Everyone connected now.
     pub(super) fn list(&self) -> Vec<Client> {
         let slots = self.slots.lock();
-        slots.values().filter_map(|slot| slot.client.lock().clone()).collect()
+        let client =
+            |slot: &Arc<Slot>| slot.seated.lock().as_ref().map(|seated| seated.client.clone());
+        slots.values().filter_map(client).collect()
     }
 }
 
@@ -87,13 +117,18 @@ impl Seat {
         // The sender is in the slot that this seat holds, so it is there.
         newest.is_ok_and(|newest| newest.1)
     }
+
+    /// Cancelled once the session has to leave.
+    pub(super) fn dismissed(&self) -> CancellationToken {
+        self.dismissed.clone()
+    }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut slots = self.clients.slots.lock();
         if self.entered.is_some() {
-            *self.slot.client.lock() = None;
+            *self.slot.seated.lock() = None;
         }
         self.entered = None;
         // The map's and this one: nobody else waits for the client id.
@@ -120,15 +155,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_newest_gets_in_when_the_old_one_has_left() {
         let clients = Arc::new(Clients::default());
-        let mut first = clients.enter(client(), true).await.expect("free");
+        let mut first = clients.enter(client(), &Arc::default(), true).await.expect("free");
         let second = tokio::spawn({
             let clients = clients.clone();
-            async move { clients.enter(client(), true).await.is_some() }
+            async move { clients.enter(client(), &Arc::default(), true).await.is_some() }
         });
         assert!(first.pushed().await, "the newer one starts clean");
         let third = tokio::spawn({
             let clients = clients.clone();
-            async move { clients.enter(client(), false).await.is_some() }
+            async move { clients.enter(client(), &Arc::default(), false).await.is_some() }
         });
         assert!(!second.await.expect("no panic"), "overtaken while waiting");
         assert!(!third.is_finished());

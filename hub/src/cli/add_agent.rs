@@ -2,13 +2,15 @@
 
 use std::{
     fs,
-    io::{self, Write},
     net::IpAddr,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use fletchck_agent::config::{create, edit, load};
+use fletchck_agent::{
+    config::{create, edit, load},
+    say,
+};
 use fletchck_shared::{
     AgentId,
     config::{Listener, Site},
@@ -53,6 +55,14 @@ pub fn add_agent(path: &Path, wanted: &Wanted) -> Result<()> {
             output.display()
         );
     }
+    // What fragments and variables say lies over the file, so a user of this name in the file would count for nothing.
+    let in_file = loaded.document.get("broker").and_then(|broker| broker.get("users"));
+    if known && in_file.and_then(|users| users.get(name)).is_none() {
+        bail!(
+            "the broker's user `{name}` does not stand in {} but in `conf.d` or a variable; take it out there first",
+            path.display()
+        );
+    }
     let link = link(&loaded.site, wanted.address.as_deref())?;
     let (password, hash) = passwords::for_machines()?;
     let mut mqtt = json!({
@@ -73,24 +83,37 @@ pub fn add_agent(path: &Path, wanted: &Wanted) -> Result<()> {
 
     let user = json!({ "password": hash.reveal() });
     edit(path, |site| {
-        if let Some(Value::Object(broker)) = site.get_mut("broker") {
-            let users = broker.entry("users").or_insert_with(|| json!({}));
-            if !users.is_object() {
-                *users = json!({});
-            }
-            users[name] = user;
-        }
+        // The rest of the section may stand in `conf.d`; that is laid over this, user by user.
+        let broker = object(site.entry("broker").or_insert(Value::Null));
+        object(broker.entry("users").or_insert(Value::Null)).insert(name.into(), user);
     })?;
+    let made = load(path)?.site.broker.and_then(|mut broker| broker.users.shift_remove(name));
+    ensure!(
+        made.is_some_and(|made| made.password.reveal() == hash.reveal()),
+        "the user `{name}` stands in {} now but does not count: `conf.d` or a variable says otherwise",
+        path.display()
+    );
     if print {
         let text = serde_json::to_string_pretty(&agent)?;
-        writeln!(io::stdout(), "{text}").context("printing the agent's configuration")?;
+        say::out(&format!("{text}\n")).context("printing the agent's configuration")?;
         return Ok(());
     }
     create(&output, &agent)
         .context("the agent is known, but has no configuration; use --replace")?;
-    println!("`{name}` may report to {}:{}.", link.hostname, link.port);
-    println!("Copy {} to it and run there: fletchck-agent --config {0}", output.display());
+    let Link { hostname, port, .. } = link;
+    let output = output.display();
+    say::out(&format!(
+        "`{name}` may report to {hostname}:{port}.\nCopy {output} to it and run there: fletchck-agent --config {output}\n"
+    ))?;
     Ok(())
+}
+
+/// The object at this place, which may have been something else.
+fn object(value: &mut Value) -> &mut Map<String, Value> {
+    if !value.is_object() {
+        *value = json!({});
+    }
+    value.as_object_mut().expect("it is an object now")
 }
 
 /// How an agent reaches the hub.
@@ -122,7 +145,7 @@ fn link(site: &Site, address: Option<&str>) -> Result<Link> {
     };
     let port = listener.listen.port();
     if !listener.tls {
-        eprintln!("warning: this listener has no TLS, so passwords cross the network as they are");
+        say::err("warning: this listener has no TLS, so passwords cross the network as they are");
         return Ok(Link { hostname, port, tls: false, ca: None });
     }
     let web = site.webui.as_ref();
@@ -130,10 +153,10 @@ fn link(site: &Site, address: Option<&str>) -> Result<Link> {
     let cert = cert.context("the listener has no certificate; set `cert` and `key`")?;
     let (ca, names) = certificates(cert)?;
     if !names.contains(&hostname) {
-        eprintln!(
+        say::err(format_args!(
             "warning: the certificate does not hold for {hostname}, so the agent will refuse it; use --address with one of {}",
             names.join(", ")
-        );
+        ));
     }
     Ok(Link { hostname, port, tls: true, ca })
 }
@@ -216,5 +239,35 @@ mod tests {
         wanted.replace = true;
         add_agent(&hub, &wanted).expect("replaced");
         assert_ne!(users(&hub)["nas"].password, first);
+    }
+
+    #[test]
+    fn an_agent_is_known_to_a_broker_that_stands_in_a_fragment() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let hub = folder.path().join("hub.conf");
+        let fragment = folder.path().join("conf.d/broker.json");
+        fs::create_dir(folder.path().join("conf.d")).expect("made");
+        fs::write(&hub, r#"{"checks": {}}"#).expect("written");
+        let mut broker = json!({"broker": {"listeners": [{"listen": "127.0.0.1:1883"}]}});
+        fs::write(&fragment, broker.to_string()).expect("written");
+        let output = folder.path().join("nas.conf");
+        let wanted = Wanted {
+            name: "nas".try_into().expect("an id"),
+            address: None,
+            output: Some(output.clone()),
+            replace: true,
+        };
+        add_agent(&hub, &wanted).expect("added");
+        let site = load(&hub).expect("a configuration").site;
+        assert!(site.broker.is_some_and(|broker| broker.users.contains_key("nas")));
+
+        // One that the fragment has counts, whatever the file says.
+        fs::write(&hub, r#"{"checks": {}}"#).expect("written");
+        fs::remove_file(&output).expect("written before");
+        let (_, hash) = passwords::for_machines().expect("a password");
+        broker["broker"]["users"] = json!({"nas": {"password": hash.reveal()}});
+        fs::write(&fragment, broker.to_string()).expect("written");
+        let error = add_agent(&hub, &wanted).expect_err("made elsewhere").to_string();
+        assert!(error.contains("conf.d") && !output.exists(), "{error}");
     }
 }

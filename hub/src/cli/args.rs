@@ -9,7 +9,7 @@ use clap::{
     CommandFactory, Parser, Subcommand, ValueEnum, builder::BoolishValueParser, error::ErrorKind,
 };
 use clap_complete::Shell;
-use fletchck_shared::{AgentId, CheckName};
+use fletchck_shared::{ActionName, AgentId, CheckName};
 
 /// Name of a configuration file where none is given, as the original's.
 pub const FILE: &str = "fletchck.conf";
@@ -104,11 +104,102 @@ pub enum Command {
         #[arg(long)]
         replace: bool,
     },
+    /// Take the failure of a check on: nobody is reminded of it, and no further ones are told
+    Ack {
+        /// The check
+        check: CheckName,
+        /// What you say of it
+        #[arg(long, default_value = "")]
+        comment: String,
+        /// Until it is well, however it fails meanwhile
+        #[arg(long)]
+        sticky: bool,
+        /// How long it holds, as in 90m, 2h or 3d [default: until the check changes]
+        #[arg(long = "for", value_name = "TIME")]
+        length: Option<String>,
+    },
+    /// Take an acknowledgement back
+    Unack {
+        /// The check
+        check: CheckName,
+    },
+    /// Hear nothing of one check for a while
+    Snooze {
+        /// The check
+        check: CheckName,
+        /// How long, as in 90m, 2h or 3d
+        #[arg(long = "for", value_name = "TIME", default_value = "1h")]
+        length: String,
+        /// Why
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Tell nobody of some checks for a while, once or again and again
+    Silence(Silence),
+    /// As `silence`, for work that is planned
+    Maintenance(Silence),
+    /// End a silence or maintenance window before its time; `alerts` shows the numbers
+    EndSilence {
+        /// Its number
+        id: i64,
+    },
+    /// Show what waits to be told, what was given up, what is silenced and what was taken on
+    Alerts,
+    /// Send again what was given up
+    Resend {
+        /// Its number; all without one
+        id: Option<i64>,
+    },
+    /// Try the ways of telling
+    Action {
+        /// What to do
+        #[command(subcommand)]
+        command: ActionCommand,
+    },
     /// Print a script that completes these commands in a shell
     Completions {
         /// The shell
         shell: Shell,
     },
+}
+
+/// What can be done with an action.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ActionCommand {
+    /// Send a test, and show what the other side answers; exits with 1 if it was not told
+    Test {
+        /// The action
+        name: ActionName,
+    },
+}
+
+/// Which checks to be silent of, when, and why.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Silence {
+    /// Names of checks; `*` stands for any characters
+    #[arg(long, value_name = "PATTERN", default_value = "")]
+    pub check: String,
+    /// Ids of agents
+    #[arg(long, value_name = "PATTERN", default_value = "")]
+    pub agent: String,
+    /// Labels of the agent, as in site=barn
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub label: Vec<String>,
+    /// When it begins, as in 2026-11-29T02:00 [default: now]
+    #[arg(long, value_name = "TIME", default_value = "")]
+    pub start: String,
+    /// When it ends
+    #[arg(long, value_name = "TIME", default_value = "")]
+    pub end: String,
+    /// How long it lasts, as in 90m, 2h or 3d
+    #[arg(long = "for", value_name = "TIME", default_value = "")]
+    pub length: String,
+    /// When it begins again and again, as in `sun weekday 2 hr`
+    #[arg(long, value_name = "TRIGGER", default_value = "")]
+    pub cron: String,
+    /// Why
+    #[arg(long, default_value = "")]
+    pub reason: String,
 }
 
 /// What a new site is for.

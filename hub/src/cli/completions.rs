@@ -1,10 +1,9 @@
 //! `fletchck completions SHELL`.
 
-use std::io::{self, Write};
-
 use anyhow::Result;
 use clap::CommandFactory;
 use clap_complete::{Shell, generate};
+use fletchck_agent::say;
 
 use super::Args;
 
@@ -15,9 +14,5 @@ use super::Args;
 pub fn completions(shell: Shell) -> Result<()> {
     let mut script = Vec::new();
     generate(shell, &mut Args::command(), "fletchck", &mut script);
-    match io::stdout().write_all(&script) {
-        // Whoever reads has had enough.
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
+    Ok(say::out(&String::from_utf8_lossy(&script))?)
 }

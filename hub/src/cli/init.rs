@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use fletchck_agent::config::create;
+use fletchck_agent::{config::create, say};
 use fletchck_shared::Secret;
 use serde_json::{Map, Value, json};
 
@@ -46,19 +46,19 @@ pub struct Made {
 /// There is a site already and nobody agreed to replace it, or it cannot be written.
 pub fn init(path: &Path, wanted: Wanted) -> Result<Made> {
     let made = make(path, wanted)?;
-    println!("Site:\t\t{}", made.path.display());
-    match &made.pages {
+    let pages = match &made.pages {
         Some((address, password)) => {
-            println!("Address:\t{address}\nUser:\t\tadmin\nPassword:\t{}", password.reveal());
+            format!("Address:\t{address}\nUser:\t\tadmin\nPassword:\t{}", password.reveal())
         }
-        None => println!("It has no pages."),
-    }
-    match wanted.profile {
-        Profile::Agent => println!(
+        None => "It has no pages.".into(),
+    };
+    let agents = match wanted.profile {
+        Profile::Agent => {
             "It reports to nobody yet: `fletchck add-agent NAME` on the hub makes a configuration that does."
-        ),
-        _ => println!("Agents:\t\tadd one with `fletchck add-agent NAME`"),
-    }
+        }
+        _ => "Agents:\t\tadd one with `fletchck add-agent NAME`",
+    };
+    say::out(&format!("Site:\t\t{}\n{pages}\n{agents}\n", made.path.display()))?;
     Ok(made)
 }
 
@@ -197,6 +197,18 @@ mod tests {
                 assert_eq!(loaded.site.fleet.hub, profile != Profile::Agent);
             }
         }
+    }
+
+    #[test]
+    fn a_new_site_raises_no_alarm_over_pages_that_the_command_line_turned_off() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("my.conf");
+        make(&path, WANTED).expect("made");
+        let mut loaded = load(&path).expect("a configuration");
+        assert!(!loaded.site.checks["page"].paused);
+        loaded.site.webui = None;
+        loaded.follow_pages();
+        assert!(loaded.site.checks["page"].paused);
     }
 
     #[test]

@@ -4,9 +4,11 @@
 //! returns what the process exits with.
 
 pub mod add_agent;
+pub mod alerts;
 pub mod args;
 mod certificate;
 pub mod completions;
+mod control;
 pub mod init;
 pub mod merge;
 pub mod passwd;

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use fletchck_agent::config::{edit, load};
+use fletchck_agent::{
+    config::{edit, load},
+    say,
+};
 use fletchck_shared::Secret;
 use serde_json::{Map, Value, json};
 
@@ -21,7 +24,7 @@ pub fn passwd(path: &Path, user: &str) -> Result<()> {
     let pages = loaded.document.get("webui").is_some_and(Value::is_object);
     ensure!(pages, "{} has no `webui` section, so it has no users", path.display());
     set(path, user, &terminal::new_password(user)?)?;
-    println!("password of `{user}` set in {}", path.display());
+    say::out(&format!("password of `{user}` set in {}\n", path.display()))?;
     Ok(())
 }
 

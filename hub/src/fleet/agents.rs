@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use fletchck_agent::engine::AgentView;
+use fletchck_agent::{engine::AgentView, link::BACK_WITHIN};
 use fletchck_shared::{AgentId, wire::Info};
 
 use super::presence::Presence;
@@ -52,6 +52,8 @@ struct Agent {
     due: Option<DateTime<Utc>>,
     /// Since when it is not known to live.
     doubted: Option<DateTime<Utc>>,
+    /// When it, or the broker about it, was heard last.
+    heard: Option<DateTime<Utc>>,
     told: Told,
 }
 
@@ -73,8 +75,8 @@ impl Agents {
         (self.grace, self.max) = (grace, max);
     }
 
-    /// Agents that this hub knew before it started. Whether they live is not known; those that do not come within the
-    /// grace period are missing.
+    /// Agents that this hub knew before it started. Whether they live is not known; those that do not come within the time
+    /// that they have to are missing.
     pub fn expect(
         &mut self,
         known: impl IntoIterator<Item = AgentId>,
@@ -88,27 +90,40 @@ impl Agents {
             let agent =
                 self.agents.entry(id.clone()).or_insert_with(|| Agent::new(id.clone(), now));
             effects.push(Effect::Show(agent.view.clone()));
-            self.set_due(&id, now);
+            self.set_due(&id, now, self.patience());
         }
         effects
     }
 
-    /// The broker was away, and its word that agents are connected with it. Those that do not speak within the grace
-    /// period are missing.
-    pub fn doubt(&mut self, now: DateTime<Utc>) {
-        let online = self.agents.values().filter(|agent| agent.view.online);
-        let online: Vec<_> = online.map(|agent| agent.view.id.clone()).collect();
-        for id in online {
-            if let Some(agent) = self.agents.get_mut(&id) {
-                agent.view.online = false;
+    /// The broker came back then, and what was heard before says nothing of who is connected now. Those that are not heard of
+    /// within the time that they have to come back are away.
+    pub fn doubt(&mut self, since: DateTime<Utc>) {
+        let open = |agent: &&mut Agent| {
+            let settled = agent.heard.is_some_and(|heard| heard >= since);
+            (agent.view.online || agent.due.is_some()) && !settled
+        };
+        let doubted = self.agents.values_mut().filter(open).map(|agent| {
+            if std::mem::take(&mut agent.view.online) {
+                agent.view.since = since;
             }
-            self.set_due(&id, now);
+            agent.view.id.clone()
+        });
+        let doubted: Vec<_> = doubted.collect();
+        for id in doubted {
+            self.set_due(&id, since, self.patience());
         }
+    }
+
+    /// How long agents have to come back after this hub or its broker was away. All of them may have begun their longest
+    /// wait just then.
+    fn patience(&self) -> Duration {
+        self.grace.max(BACK_WITHIN)
     }
 
     /// A birth or a death. `None`: there are more agents than may be.
     pub fn status(&mut self, id: &AgentId, online: bool, spoken: Spoken) -> Option<Vec<Effect>> {
         let agent = self.agent(id, spoken.at)?;
+        agent.heard = Some(spoken.at);
         // Of an older connection, delivered late. A birth that was spoken just now is never that: where its time is
         // an older one, the agent's clock was set back.
         let birth = online && !spoken.retained;
@@ -142,8 +157,12 @@ impl Agents {
         seen: Option<DateTime<Utc>>,
         at: DateTime<Utc>,
     ) -> Vec<Effect> {
-        match self.agents.get(id) {
-            Some(agent) if agent.view.online || agent.gone_since(seen) => Vec::new(),
+        match self.agents.get_mut(id) {
+            Some(agent) if agent.view.online => {
+                agent.heard = Some(at);
+                Vec::new()
+            }
+            Some(agent) if agent.gone_since(seen) => Vec::new(),
             _ => match self.agent(id, at) {
                 Some(_) => self.arrive(id, at),
                 None => Vec::new(),
@@ -186,6 +205,8 @@ impl Agents {
             };
             let first = agent.told != Told::Away;
             agent.told = Told::Away;
+            // After a doubt nobody was told yet.
+            effects.push(Effect::Show(agent.view.clone()));
             effects.push(Effect::Silent(id.clone(), format!("{id} is away")));
             if first {
                 effects.push(Effect::Tell(id, presence, now));
@@ -199,6 +220,7 @@ impl Agents {
         if let Some(due) = agent.due.take() {
             self.due.remove(&(due, id.clone()));
         }
+        agent.heard = Some(at);
         if !agent.view.online {
             agent.view.online = true;
             agent.view.since = at;
@@ -224,14 +246,14 @@ impl Agents {
             agent.told = Told::Here;
         }
         let effects = vec![Effect::Show(agent.view.clone())];
-        self.set_due(id, at);
+        self.set_due(id, at, self.grace);
         effects
     }
 
-    fn set_due(&mut self, id: &AgentId, from: DateTime<Utc>) {
+    fn set_due(&mut self, id: &AgentId, from: DateTime<Utc>, time: Duration) {
         if let Some(agent) = self.agents.get_mut(id) {
             agent.doubted = Some(from);
-            let due = from + self.grace;
+            let due = from + time;
             if let Some(old) = agent.due.replace(due) {
                 self.due.remove(&(old, id.clone()));
             }
@@ -255,7 +277,7 @@ impl Agent {
     fn new(id: AgentId, at: DateTime<Utc>) -> Self {
         let info = Info::default();
         let view = AgentView { id, online: false, since: at, info, clock_ahead: None };
-        Self { view, connected: None, due: None, doubted: None, told: Told::Nothing }
+        Self { view, connected: None, due: None, doubted: None, heard: None, told: Told::Nothing }
     }
 
     /// Whether it was gone, as far as is known, after it saw this.

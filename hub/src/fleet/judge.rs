@@ -7,7 +7,7 @@ use fletchck_agent::checks::push::{PushKey, Signal};
 use fletchck_shared::{
     AgentId,
     topic::{self, FleetTopic, TopicFilter},
-    wire::{Info, Message, OFFLINE, ONLINE, PRESENCE},
+    wire::{BROKER, Info, Message, OFFLINE, ONLINE, PRESENCE},
 };
 
 /// Id that no agent has: `P/hub/status` is the hub's own.
@@ -128,8 +128,11 @@ fn judge_v1(rules: &Rules, payload: &[u8]) -> Judged {
 }
 
 fn check(message: Message, agent: Option<AgentId>) -> Judged {
-    if message.kind == PRESENCE {
-        return Judged::Rejected(format!("`{PRESENCE}` is the type of this hub's own checks"));
+    if [PRESENCE, BROKER].contains(&message.kind.as_str()) {
+        return Judged::Rejected(format!(
+            "`{}` is the type of this hub's own checks",
+            message.kind
+        ));
     }
     Judged::Check(Box::new(message), agent)
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! link (Arrived) ┐                 ┌ state of a check ──────────────────────────> engine
 //! tap  (Heard)   ┴─> judge (pure) ─┤ birth, death, info -> agents (pure) -> board, engine
-//!                                  └ anything else: counted, and left
+//!                                  └ anything else: told, and left
 //! ```
 
 mod agents;
@@ -14,15 +14,15 @@ mod rejections;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use fletchck_agent::engine::{Handle, Heard, Ping, Refused, Request};
 use fletchck_agent::link::Arrived;
-use fletchck_shared::topic;
+use fletchck_shared::{AgentId, topic};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -50,27 +50,10 @@ pub struct Settings {
     pub grace: Duration,
     /// Agents there may be.
     pub agents_max: usize,
-    /// Counts how often the broker came back or was started anew: its word on who is connected is old then.
-    pub broker_back: u64,
-}
-
-/// What was heard, in numbers.
-#[derive(Debug, Default)]
-pub struct Counters {
-    taken: AtomicU64,
-    rejected: Arc<AtomicU64>,
-}
-
-impl Counters {
-    /// States of checks that were handed to the engine.
-    pub fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed)
-    }
-
-    /// Messages that were not what their topic asks for.
-    pub fn rejected(&self) -> u64 {
-        self.rejected.load(Ordering::Relaxed)
-    }
+    /// Whether the broker is away: nobody can be heard then, and nobody's silence counts.
+    pub deaf: bool,
+    /// When the broker came, or came back, last: what was heard before says nothing of who is connected now.
+    pub broker_came: Option<DateTime<Utc>>,
 }
 
 /// A message, wherever it came from.
@@ -87,34 +70,33 @@ impl From<Arrived> for Message {
     }
 }
 
-/// Starts hearing. It ends with `stop`, or with the engine; a source that ends is left.
+/// Starts hearing, with agents that are known from before the start. It ends with `stop`, or with the engine; a source that
+/// ends is left.
 ///
 /// A changed grace period or bound of agents counts for agents that go or come from then on.
 pub fn spawn(
     settings: watch::Receiver<Arc<Settings>>,
+    known: BTreeSet<AgentId>,
     engine: Handle,
     arrived: mpsc::Receiver<Arrived>,
     tap: mpsc::Receiver<broker::Heard>,
     stop: CancellationToken,
-) -> (Arc<Counters>, JoinHandle<()>) {
-    let counters = Arc::<Counters>::default();
+) -> JoinHandle<()> {
     let now = settings.borrow().clone();
     let fleet = Fleet {
         agents: Agents::new(now.grace, now.agents_max),
-        rejections: Rejections::new(counters.rejected.clone()),
-        counters: counters.clone(),
+        rejections: Rejections::default(),
         batch: Vec::with_capacity(BATCH),
         settings,
         now,
         engine,
     };
-    let task = tokio::spawn(async move {
+    tokio::spawn(async move {
         // The engine is gone, then, and with it the reason to hear.
-        if let Some(Err(refused)) = stop.run_until_cancelled(fleet.run(arrived, tap)).await {
+        if let Some(Err(refused)) = stop.run_until_cancelled(fleet.run(known, arrived, tap)).await {
             tracing::debug!("nothing is heard any more: {refused}");
         }
-    });
-    (counters, task)
+    })
 }
 
 struct Fleet {
@@ -123,21 +105,24 @@ struct Fleet {
     engine: Handle,
     agents: Agents,
     rejections: Rejections,
-    counters: Arc<Counters>,
     batch: Vec<Heard>,
 }
 
 impl Fleet {
     async fn run(
         mut self,
+        known: BTreeSet<AgentId>,
         mut arrived: mpsc::Receiver<Arrived>,
         mut tap: mpsc::Receiver<broker::Heard>,
     ) -> Result<(), Refused> {
-        self.expect().await?;
+        if self.now.hub {
+            let effects = self.agents.expect(known, Utc::now());
+            self.carry_out(effects).await?;
+        }
         let (mut from_link, mut from_tap) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         let (mut link_open, mut tap_open) = (true, true);
         loop {
-            let due = self.agents.next();
+            let due = self.agents.next().filter(|_| !self.now.deaf);
             tokio::select! {
                 count = arrived.recv_many(&mut from_link, BATCH), if link_open => {
                     link_open = count > 0;
@@ -167,8 +152,10 @@ impl Fleet {
                                 &mut self.now,
                                 self.settings.borrow_and_update().clone(),
                             );
-                            if before.broker_back != self.now.broker_back {
-                                self.agents.doubt(Utc::now());
+                            if let Some(came) = self.now.broker_came
+                                && before.broker_came != Some(came)
+                            {
+                                self.agents.doubt(came);
                             }
                             self.agents.limit(self.now.grace, self.now.agents_max);
                         }
@@ -179,17 +166,6 @@ impl Fleet {
             }
             self.flush().await?;
         }
-    }
-
-    /// Agents whose checks are known from before the start.
-    async fn expect(&mut self) -> Result<(), Refused> {
-        if !self.now.hub {
-            return Ok(());
-        }
-        let checks = self.engine.board().checks();
-        let known = checks.iter().filter_map(|check| check.agent.clone());
-        let effects = self.agents.expect(known, Utc::now());
-        self.carry_out(effects).await
     }
 
     async fn take(&mut self, message: Message) -> Result<(), Refused> {
@@ -314,7 +290,6 @@ impl Fleet {
             return Ok(());
         }
         let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
-        self.counters.taken.fetch_add(batch.len() as u64, Ordering::Relaxed);
         self.engine.hear(batch).await
     }
 }

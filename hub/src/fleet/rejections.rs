@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,20 +16,19 @@ const SUMMARY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Rejections {
     told: HashSet<Arc<str>>,
-    count: Arc<AtomicU64>,
     untold: u64,
     summary: Instant,
 }
 
-impl Rejections {
-    /// None yet; `count` counts them.
-    pub(super) fn new(count: Arc<AtomicU64>) -> Self {
-        Self { told: HashSet::new(), count, untold: 0, summary: Instant::now() + SUMMARY }
+impl Default for Rejections {
+    fn default() -> Self {
+        Self { told: HashSet::new(), untold: 0, summary: Instant::now() + SUMMARY }
     }
+}
 
-    /// Counts one, and tells of it if its topic is new here.
+impl Rejections {
+    /// Tells of one if its topic is new here, and else counts it.
     pub(super) fn add(&mut self, topic: &Arc<str>, why: &str) {
-        self.count.fetch_add(1, Ordering::Relaxed);
         if self.told.len() < TOPICS && self.told.insert(topic.clone()) {
             tracing::warn!(%topic, "a message is not taken: {why}");
         } else {

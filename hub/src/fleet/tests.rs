@@ -11,10 +11,9 @@ struct Running {
     tap: mpsc::Sender<broker::Heard>,
     inbox: Inbox,
     board: Arc<Board>,
-    counters: Arc<Counters>,
     stop: CancellationToken,
     task: JoinHandle<()>,
-    _settings: watch::Sender<Arc<Settings>>,
+    settings: watch::Sender<Arc<Settings>>,
 }
 
 fn start() -> Running {
@@ -25,15 +24,16 @@ fn start() -> Running {
         zone: chrono_tz::UTC,
     };
     let grace = Duration::from_millis(100);
-    let settings = Settings { rules, hub: true, grace, agents_max: 10, broker_back: 0 };
+    let (deaf, broker_came) = (false, None);
+    let settings = Settings { rules, hub: true, grace, agents_max: 10, deaf, broker_came };
     let (keep, settings) = watch::channel(Arc::new(settings));
     let board = Arc::<Board>::default();
-    let (engine, inbox) = Handle::new(board.clone(), 16);
+    let (engine, inbox) = Handle::new(board.clone(), Arc::default(), 16);
     let (arrived, from_link) = mpsc::channel(1024);
     let (tap, from_tap) = mpsc::channel(1024);
-    let stop = CancellationToken::new();
-    let (counters, task) = spawn(settings, engine, from_link, from_tap, stop.clone());
-    Running { arrived, tap, inbox, board, counters, stop, task, _settings: keep }
+    let (stop, known) = (CancellationToken::new(), BTreeSet::new());
+    let task = spawn(settings, known, engine, from_link, from_tap, stop.clone());
+    Running { arrived, tap, inbox, board, stop, task, settings: keep }
 }
 
 impl Running {
@@ -93,7 +93,21 @@ async fn an_agent_comes_speaks_goes_and_is_told_to_be_away() {
 }
 
 #[tokio::test]
-async fn what_is_false_is_counted_and_left() {
+async fn nobody_is_told_to_be_away_while_the_broker_is() {
+    let mut fleet = start();
+    fleet.tap("fletchck/nas/status", "online").await;
+    assert_eq!(fleet.heard().await.len(), 1);
+    fleet.settings.send_modify(|settings| Arc::make_mut(settings).deaf = true);
+    fleet.tap("fletchck/nas/status", "offline").await;
+    let told = timeout(Duration::from_millis(500), fleet.inbox.requests.recv()).await;
+    assert!(told.is_err(), "{told:?}");
+    fleet.settings.send_modify(|settings| Arc::make_mut(settings).deaf = false);
+    assert!(matches!(fleet.asked().await, Request::Silent(id, _) if id.as_str() == "nas"));
+    assert!(fleet.heard().await[0].message.report.reached());
+}
+
+#[tokio::test]
+async fn what_is_false_is_left() {
     let mut fleet = start();
     for _ in 0..3 {
         fleet.tap("fletchck/evil/check/root", state("nas", "root")).await;
@@ -115,7 +129,7 @@ async fn what_is_false_is_counted_and_left() {
     assert!(fleet.board.agents().is_empty(), "what a broker kept is no sign of life");
     fleet.tap("fletchck/nas/check/root", "").await;
     assert!(matches!(fleet.asked().await, Request::Cleared(topic) if topic.contains("nas")));
-    assert_eq!((fleet.counters.rejected(), fleet.counters.taken()), (6, 1));
+    assert!(fleet.inbox.heard.try_recv().is_err(), "nothing else was taken");
 }
 
 #[tokio::test]

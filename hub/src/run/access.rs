@@ -1,28 +1,17 @@
 //! Who may connect to the embedded broker: the users of the configuration.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use fletchck_shared::{
-    AgentId, Secret,
-    config::{Broker, BrokerUser},
-};
+use fletchck_shared::{AgentId, config::Broker};
 use tracing::warn;
 
-use crate::{
-    broker::{Access, Refusal, Rights},
-    password::{self, PasswordError},
-};
+use crate::broker::{Access, Refusal, Rights, Table};
 
 /// The users of a configuration. An agent's user name is its id, and its client id too: so nobody speaks for another.
 pub(super) struct Users {
-    users: ArcSwap<HashMap<String, User>>,
-}
-
-struct User {
-    password: Secret,
-    rights: Arc<Rights>,
+    users: ArcSwap<Table>,
 }
 
 impl Users {
@@ -30,29 +19,28 @@ impl Users {
         Self { users: ArcSwap::from_pointee(table(broker, prefix)) }
     }
 
-    /// Makes these the users. Whoever is connected stays so until it connects anew.
+    /// Makes these the users. Whoever is connected and not among them as before is to be looked at again.
     pub(super) fn take_over(&self, broker: &Broker, prefix: &str) {
-        self.users.store(Arc::new(table(broker, prefix)));
+        let table = table(broker, prefix).after(&self.users.load());
+        self.users.store(Arc::new(table));
     }
 }
 
-fn table(broker: &Broker, prefix: &str) -> HashMap<String, User> {
-    let user = |(name, user): (&String, &BrokerUser)| {
-        let rights = Rights::new(user.publish.clone(), user.subscribe.clone());
-        let own = AgentId::try_from(name.as_str()).ok().map(|agent| format!("{prefix}/{agent}"));
-        let rights = match own {
-            Some(root) => match rights.with_own(&root) {
+fn table(broker: &Broker, prefix: &str) -> Table {
+    broker.users.iter().fold(Table::new(), |table, (name, user)| {
+        let mut rights = Rights::new(user.publish.clone(), user.subscribe.clone());
+        if let Ok(agent) = AgentId::try_from(name.as_str()) {
+            let root = format!("{prefix}/{agent}");
+            rights = match rights.with_own(&root) {
                 Ok(rights) => rights,
                 Err(reason) => {
                     warn!("user `{name}` of the broker is left out: {root}: {reason}");
-                    return None;
+                    return table;
                 }
-            },
-            None => rights,
-        };
-        Some((name.clone(), User { password: user.password.clone(), rights: Arc::new(rights) }))
-    };
-    broker.users.iter().filter_map(user).collect()
+            };
+        }
+        table.user(name, user.password.clone(), rights)
+    })
 }
 
 #[async_trait]
@@ -62,35 +50,13 @@ impl Access for Users {
         client_id: &str,
         username: Option<&str>,
         password: Option<&[u8]>,
-        _peer: IpAddr,
+        peer: IpAddr,
     ) -> Result<Arc<Rights>, Refusal> {
-        let (Some(name), Some(password)) = (username, password) else {
-            return Err(Refusal::Credentials);
-        };
-        let password = std::str::from_utf8(password).map_err(|_| Refusal::Credentials)?;
-        let users = self.users.load_full();
-        let user = users.get(name);
-        // An unknown name takes as long as a known one, so that nobody learns names by the clock.
-        let Some(judged) = user.or_else(|| users.values().next()) else {
-            return Err(Refusal::Credentials);
-        };
-        match password::verify(&Secret::new(password), &judged.password).await {
-            Ok(true) => {}
-            Ok(false) | Err(PasswordError::TooLong) => return Err(Refusal::Credentials),
-            Err(reason) => {
-                warn!("the login of `{name}` at the broker cannot be checked: {reason}");
-                return Err(Refusal::Unavailable);
-            }
-        }
-        let user = user.ok_or(Refusal::Credentials)?;
-        // Its own name, or one that begins with it and a colon: `nas`, and `nas:phone` for a program that only listens.
-        // No agent's id has a colon, so nobody takes another's.
-        let own = client_id.strip_prefix(name);
-        if own.is_some_and(|rest| rest.is_empty() || rest.starts_with(':')) {
-            Ok(user.rights.clone())
-        } else {
-            Err(Refusal::ClientId)
-        }
+        self.users.load_full().login(client_id, username, password, peer).await
+    }
+
+    fn holds(&self, username: Option<&str>, rights: &Arc<Rights>) -> bool {
+        self.users.load().holds(username, rights)
     }
 }
 
@@ -98,26 +64,32 @@ impl Access for Users {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use indexmap::IndexMap;
+    use fletchck_shared::{Secret, config::BrokerUser, topic::TopicFilter};
 
     use super::*;
 
     /// `secret`, by a hash that takes no time.
     const HASH: &str = "$argon2id$v=19$m=64,t=1,p=1$GoTy+K72tCQqUbh3L3BwNg$s5sHiwqtEUKZUcKp6ZE4TAU69IVdomA9dzrMC9qiUdw";
 
-    async fn login(client: &str, user: &str, password: &str) -> Result<Arc<Rights>, Refusal> {
-        let known = ["nas", "pi"].map(|name| {
-            let user = BrokerUser {
-                password: Secret::new(HASH),
-                publish: Vec::new(),
-                subscribe: Vec::new(),
-            };
-            (name.to_owned(), user)
-        });
-        let broker = Broker { users: IndexMap::from(known), ..Broker::default() };
-        let users = Users::new(&broker, "fletchck");
+    fn broker() -> Broker {
+        let user =
+            BrokerUser { password: Secret::new(HASH), publish: Vec::new(), subscribe: Vec::new() };
+        let users = ["nas", "pi"].map(|name| (name.to_owned(), user.clone())).into();
+        Broker { users, ..Broker::default() }
+    }
+
+    async fn log_in(
+        users: &Users,
+        client: &str,
+        user: &str,
+        password: &str,
+    ) -> Result<Arc<Rights>, Refusal> {
         let peer = Ipv4Addr::LOCALHOST.into();
         users.login(client, Some(user), Some(password.as_bytes()), peer).await
+    }
+
+    async fn login(client: &str, user: &str, password: &str) -> Result<Arc<Rights>, Refusal> {
+        log_in(&Users::new(&broker(), "fletchck"), client, user, password).await
     }
 
     #[tokio::test]
@@ -141,5 +113,36 @@ mod tests {
             let refused = login(user, user, password).await.err();
             assert_eq!(refused, Some(Refusal::Credentials), "{user}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_login_was_given_holds_until_its_user_is_another_one() {
+        let (before, pi) = (broker(), Some("pi"));
+        let users = Users::new(&before, "fletchck");
+        let rights = log_in(&users, "pi", "pi", "secret").await.expect("let in");
+        users.take_over(&before, "fletchck");
+        assert!(users.holds(pi, &rights));
+        assert!(!users.holds(Some("nas"), &rights) && !users.holds(None, &rights));
+
+        let changes: [fn(&mut Broker); 3] = [
+            |broker| _ = broker.users.shift_remove("pi"),
+            |broker| broker.users["pi"].password = Secret::new(HASH.replace("m=64", "m=65")),
+            |broker| {
+                let news = TopicFilter::try_from("news").expect("a filter");
+                broker.users["pi"].subscribe.push(news);
+            },
+        ];
+        for change in changes {
+            let mut after = broker();
+            change(&mut after);
+            users.take_over(&before, "fletchck");
+            let rights = log_in(&users, "pi", "pi", "secret").await.expect("let in");
+            users.take_over(&after, "fletchck");
+            assert!(!users.holds(pi, &rights));
+        }
+        users.take_over(&before, "fletchck");
+        let rights = log_in(&users, "pi", "pi", "secret").await.expect("let in");
+        users.take_over(&before, "elsewhere");
+        assert!(!users.holds(pi, &rights), "its own topics are others");
     }
 }

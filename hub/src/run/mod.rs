@@ -1,34 +1,33 @@
-//! Running a site: the parts that agents have too ([`Service`]), and around them broker, fleet and pages, each kept to the
+//! Running a site: the parts that agents have too (`Service`), and around them broker, fleet and pages, each kept to the
 //! configuration as it changes.
+//!
+//! Checks run whatever becomes of the other parts. One that cannot run as the configuration says is told of on the page and
+//! in the log, what it did before goes on, and it is tried again by itself (`round`).
 
 mod access;
 mod brokering;
+mod control;
+mod hub;
+mod outlet;
 mod paging;
+mod ports;
 mod retained;
+mod round;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
-use anyhow::Context;
 use fletchck_agent::{
-    chain,
-    config::{self, Loaded, Watch},
-    service::{Service, log_to_stderr, raise_file_limit, store_path},
+    config::{self, LoadError, Loaded, Watch},
+    service::{log_to_stderr, raise_file_limit},
 };
-use fletchck_shared::config::Fault;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{mpsc, watch},
-    task::JoinHandle,
-    time::timeout,
+    time::{sleep_until, timeout},
 };
-use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-use self::{brokering::Brokering, paging::Paging};
-use crate::{cli::Args, fleet};
-
-/// Messages between the broker and the fleet, beyond which publishers wait.
-const TAP: usize = 4096;
+use self::hub::Hub;
+use crate::cli::Args;
 
 /// Longest time that stopping may take.
 const STOP: Duration = Duration::from_secs(4);
@@ -45,17 +44,17 @@ pub async fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hub = Hub::start(load(path, args)?).await?;
     loop {
+        let due = hub.due();
         tokio::select! {
             _ = term.recv() => break,
             _ = int.recv() => break,
-            Ok(()) = hub.broker_back.changed() => hub.settle_fleet(),
+            Ok(()) = hub.reach.changed() => hub.settle_fleet(),
+            () = sleep_until(due) => hub.look_after().await,
             // Whoever started it starts it again; a monitor that only looks alive helps nobody.
             reason = hub.service.broken() => return Err(reason),
             _ = watch.changed() => match load(path, args) {
                 Ok(loaded) => hub.reload(loaded).await,
-                Err(reason) => {
-                    warn!("the configuration cannot be read, what ran before goes on: {}", chain(reason.as_ref()));
-                }
+                Err(reason) => hub.service.unread(&reason),
             },
         }
     }
@@ -67,7 +66,7 @@ pub async fn run(path: &Path, args: &Args) -> anyhow::Result<()> {
 }
 
 /// Reads a configuration, and lets the command line have its way.
-fn load(path: &Path, args: &Args) -> anyhow::Result<Loaded> {
+fn load(path: &Path, args: &Args) -> Result<Loaded, LoadError> {
     let mut loaded = config::load(path)?;
     if !args.webui {
         loaded.site.webui = None;
@@ -76,110 +75,4 @@ fn load(path: &Path, args: &Args) -> anyhow::Result<Loaded> {
         web.port = port;
     }
     Ok(loaded)
-}
-
-struct Hub {
-    service: Service,
-    fleet: watch::Sender<Arc<fleet::Settings>>,
-    hearing: JoinHandle<()>,
-    hearing_stop: CancellationToken,
-    broker: Brokering,
-    /// Brokers started since the first.
-    broker_started: u64,
-    broker_back: watch::Receiver<u64>,
-    pages: Paging,
-}
-
-impl Hub {
-    async fn start(loaded: Loaded) -> anyhow::Result<Self> {
-        let store = store_path(&loaded.path);
-        let (arrived, arrivals) = mpsc::channel(TAP);
-        let (tap, heard) = mpsc::channel(TAP);
-        let service = Service::start(loaded, Some(arrived)).await?;
-        let (fleet, settings) = watch::channel(Arc::new(fleet_settings(&service, 0)));
-        let hearing_stop = CancellationToken::new();
-        let (_counters, hearing) =
-            fleet::spawn(settings, service.handle().clone(), arrivals, heard, hearing_stop.clone());
-        let mut hub = Self {
-            fleet,
-            hearing,
-            hearing_stop,
-            broker: Brokering::new(service.store.clone(), tap),
-            broker_started: 0,
-            broker_back: service.broker_back(),
-            pages: Paging::new(&store, service.handle().clone()),
-            service,
-        };
-        let site = hub.service.site.clone();
-        let greeter = hub.service.greeter();
-        hub.broker.keep_to(&site, greeter).await.context("starting the broker")?;
-        let zone = hub.zone();
-        hub.pages.keep_to(&site, zone).await.context("starting the pages")?;
-        Ok(hub)
-    }
-
-    fn zone(&self) -> chrono_tz::Tz {
-        self.service.site.timezone.unwrap_or(self.service.host_zone)
-    }
-
-    /// Has the fleet judged by the configuration as it is, and by what became of the broker.
-    fn settle_fleet(&mut self) {
-        let back = *self.broker_back.borrow_and_update() + self.broker_started;
-        self.fleet.send_replace(Arc::new(fleet_settings(&self.service, back)));
-    }
-
-    async fn reload(&mut self, loaded: Loaded) {
-        if !self.service.reload(loaded).await {
-            return;
-        }
-        let site = self.service.site.clone();
-        self.settle_fleet();
-        let greeter = self.service.greeter();
-        let broker = self.broker.keep_to(&site, greeter).await;
-        if matches!(broker, Ok(true)) {
-            self.broker_started += 1;
-            self.settle_fleet();
-        }
-        let broker = broker.map(drop);
-        let zone = self.zone();
-        let pages = self.pages.keep_to(&site, zone).await;
-        let failed =
-            [("broker", broker), ("webui", pages)].into_iter().filter_map(|(part, done)| {
-                let reason = chain(done.err()?.as_ref());
-                error!("`{part}` is not taken over, what ran before goes on: {reason}");
-                Some(Fault::error(part, reason, "mend it, and save the file again"))
-            });
-        let failed: Vec<_> = failed.collect();
-        if !failed.is_empty() {
-            let board = self.service.handle().board();
-            board.show_faults(board.faults().iter().cloned().chain(failed).collect());
-        }
-    }
-
-    async fn stop(mut self) {
-        self.pages.stop().await;
-        self.hearing_stop.cancel();
-        if let Err(reason) = self.hearing.await {
-            error!("hearing the fleet broke down: {reason}");
-        }
-        self.service.stop().await;
-        self.broker.stop().await;
-    }
-}
-
-fn fleet_settings(service: &Service, broker_back: u64) -> fleet::Settings {
-    let site = &service.site;
-    let mqtt = site.mqtt.as_ref();
-    fleet::Settings {
-        rules: fleet::Rules {
-            prefix: site.fleet.prefix.as_str().into(),
-            base: mqtt.and_then(|mqtt| mqtt.base_topic.clone()),
-            own: service.agent.clone(),
-            zone: site.timezone.unwrap_or(service.host_zone),
-        },
-        hub: site.fleet.hub,
-        grace: site.fleet.grace,
-        agents_max: site.limits.remotes,
-        broker_back,
-    }
 }

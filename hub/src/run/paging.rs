@@ -5,27 +5,27 @@ use std::{path::Path, path::PathBuf, sync::Arc};
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use chrono_tz::Tz;
-use fletchck_agent::{chain, engine::Handle};
-use fletchck_shared::config::{Site, Web};
+use fletchck_agent::{chain, engine::Handle, pem::PairFiles};
+use fletchck_shared::config::{Fault, Site, Web};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use crate::web::{Listen, Server, Settings, WebState, session::SqliteSessions};
-
-/// Host name, port, certificate and key.
-type At = (String, u16, Option<PathBuf>, Option<PathBuf>);
+use crate::{
+    identity::Identity,
+    web::{Listen, Server, Settings, WebState, session::SqliteSessions},
+};
 
 /// The pages, or none.
 pub(super) struct Paging {
     store: PathBuf,
     engine: Handle,
+    identity: Arc<Identity>,
     running: Option<Running>,
 }
 
 struct Running {
-    /// Where they are, and who they are: elsewhere, and they are started anew.
-    at: At,
+    /// Where they are: elsewhere, and they are started anew.
     listen: Listen,
     settings: Arc<ArcSwap<Settings>>,
     stop: CancellationToken,
@@ -35,52 +35,77 @@ struct Running {
 impl Paging {
     /// Pages over an engine; sessions are kept in this store.
     pub(super) fn new(store: &Path, engine: Handle) -> Self {
-        Self { store: store.into(), engine, running: None }
+        Self { store: store.into(), engine, identity: Arc::default(), running: None }
     }
 
-    /// Has the pages that a configuration asks for.
-    ///
-    /// # Errors
-    /// They cannot be started: the port is taken, or the certificate is none.
-    pub(super) async fn keep_to(&mut self, site: &Site, zone: Tz) -> anyhow::Result<()> {
+    /// Has the pages that a configuration asks for, with the certificate as it is now, and answers with what keeps them
+    /// from being that.
+    pub(super) async fn keep_to(&mut self, site: &Site, zone: Tz) -> Vec<Fault> {
         let Some(web) = &site.webui else {
             self.stop().await;
-            return Ok(());
+            return Vec::new();
         };
-        let at = (web.hostname.clone(), web.port, web.cert.clone(), web.key.clone());
-        if let Some(running) = &self.running
-            && running.at == at
-        {
-            running.settings.store(Arc::new(Settings::new(web, zone)));
-            return Ok(());
+        let mut faults: Vec<_> = self.identify(web).await.into_iter().collect();
+        let settings = Arc::new(Settings::new(web, zone));
+        let listen = listen(web);
+        match &self.running {
+            Some(running) if running.listen == listen && !running.task.is_finished() => {
+                running.settings.store(settings);
+            }
+            _ => faults.extend(self.settle(listen, settings).await.err().map(|reason| {
+                let right = "an address of this machine with a port that nobody else has; it is tried again by itself";
+                Fault::error("webui.port", chain(reason.as_ref()), right)
+            })),
         }
-        let wanted = listen(web)?;
-        // Where the port is the same, the old pages must go first; if the new ones cannot come, the old ones come back.
+        faults
+    }
+
+    /// Has the pages show their certificate as it is now, or one that stands in for it.
+    async fn identify(&self, web: &Web) -> Option<Fault> {
+        let files = web.cert.clone().zip(web.key.clone());
+        let (path, why) = match files.map(|(cert, key)| PairFiles { cert, key }) {
+            Some(files) => {
+                let reason = self.identity.renew(&files).await.err()?;
+                let path = if files.blames_key(&reason) { "webui.key" } else { "webui.cert" };
+                (path, chain(&reason))
+            }
+            None => ("webui.cert", "there is no certificate".to_owned()),
+        };
+        let right = "`cert` and `key` with the paths of PEM files, as `fletchck init` makes them; they are looked at again by themselves";
+        if self.identity.owned() {
+            let why = format!("{why}; the certificate before it is still shown");
+            return Some(Fault::warning(path, why, right));
+        }
+        let stands_in = match self.identity.stand_in() {
+            Ok(()) => {
+                "the pages show one that was made for this run, which browsers warn of".into()
+            }
+            Err(reason) => format!("nor can one be made: {}", chain(reason.as_ref())),
+        };
+        Some(Fault::error(path, format!("{why}; {stands_in}"), right))
+    }
+
+    /// Moves the pages to where they are wanted, and answers there.
+    async fn settle(&mut self, wanted: Listen, settings: Arc<Settings>) -> anyhow::Result<()> {
         let same_port =
             self.running.as_ref().is_some_and(|running| running.listen.port == wanted.port);
-        let before = match &self.running {
-            Some(running) if same_port => {
-                let Running { at, listen, settings, .. } = running;
-                Some((at.clone(), listen.clone(), settings.clone()))
-            }
-            _ => None,
-        };
-        if same_port {
+        if !same_port {
+            let server = Server::bind(&wanted, self.identity.clone()).await?;
             self.stop().await;
+            return self.answer(server, wanted, settings);
         }
-        match Server::bind(wanted.clone()).await {
-            Ok(server) => {
-                self.stop().await;
-                let settings = Arc::new(ArcSwap::from_pointee(Settings::new(web, zone)));
-                self.answer(server, wanted, at, settings)
-            }
-            Err(reason) => {
-                if let Some((at, listen, settings)) = before {
-                    let server = Server::bind(listen.clone()).await.context("the old pages")?;
-                    self.answer(server, listen, at, settings)?;
-                }
+        // The old pages must go first; if the new ones cannot come, the old ones come back.
+        let before =
+            self.running.as_ref().map(|old| (old.listen.clone(), old.settings.load_full()));
+        self.stop().await;
+        match (Server::bind(&wanted, self.identity.clone()).await, before) {
+            (Ok(server), _) => self.answer(server, wanted, settings),
+            (Err(reason), Some((old, settings))) if old != wanted => {
+                let server = Server::bind(&old, self.identity.clone()).await;
+                self.answer(server.context("the pages before")?, old, settings)?;
                 Err(reason.into())
             }
+            (Err(reason), _) => Err(reason.into()),
         }
     }
 
@@ -88,21 +113,24 @@ impl Paging {
         &mut self,
         server: Server,
         listen: Listen,
-        at: At,
-        settings: Arc<ArcSwap<Settings>>,
+        settings: Arc<Settings>,
     ) -> anyhow::Result<()> {
         let sessions = SqliteSessions::open(&self.store)
             .with_context(|| format!("opening the logins in {}", self.store.display()))?;
         let stop = CancellationToken::new();
+        let settings = Arc::new(ArcSwap::new(settings));
         let state =
             WebState::new(settings.clone(), self.engine.clone(), Arc::new(sessions), stop.clone());
         let until = stop.clone();
         let task = tokio::spawn(async move {
             if let Err(reason) = server.run(state, until).await {
-                error!(error = chain(&reason), "there are no pages any more");
+                error!(
+                    error = chain(&reason),
+                    "there are no pages any more, they are started anew"
+                );
             }
         });
-        self.running = Some(Running { at, listen, settings, stop, task });
+        self.running = Some(Running { listen, settings, stop, task });
         Ok(())
     }
 
@@ -116,13 +144,8 @@ impl Paging {
     }
 }
 
-fn listen(web: &Web) -> anyhow::Result<Listen> {
-    let (cert, key) = web
-        .cert
-        .clone()
-        .zip(web.key.clone())
-        .context("the pages need `webui.cert` and `webui.key`; `fletchck init` makes both")?;
+fn listen(web: &Web) -> Listen {
     let all = matches!(web.hostname.as_str(), "0.0.0.0" | "::");
     let hostname = if all { String::new() } else { web.hostname.clone() };
-    Ok(Listen { hostname, port: web.port, cert, key })
+    Listen { hostname, port: web.port }
 }

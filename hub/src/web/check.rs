@@ -1,17 +1,21 @@
 //! `/check/{name}`: everything about one check, and what can be done with it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use askama::Template;
 use axum::{
     Form,
     extract::{Path, Query, State, rejection::FormRejection},
     http::StatusCode,
-    response::{IntoResponse, Redirect, Response},
+    response::Response,
 };
 use chrono::{DateTime, Utc};
-use fletchck_agent::engine::{CheckView, Refused, Request};
-use fletchck_shared::{CheckName, time};
+use chrono_tz::Tz;
+use fletchck_agent::{
+    checks::{push, remote},
+    engine::{CheckView, Refused, Request},
+};
+use fletchck_shared::{CheckName, policy::Ack, time};
 use serde::Deserialize;
 use tracing::info;
 
@@ -62,6 +66,11 @@ struct Detail<'a> {
     members: Vec<(String, &'a str)>,
     actions: Vec<&'a str>,
     may_run: bool,
+    /// Who has taken its failure on, in a sentence.
+    ack: Option<String>,
+    may_ack: bool,
+    /// Whom its failure is told to, and since when.
+    told: Vec<(String, String)>,
 }
 
 /// One phase of a run, drawn in proportion to the whole.
@@ -98,13 +107,15 @@ pub(super) async fn run(
     user: User,
     form: Result<Form<Order>, FormRejection>,
 ) -> Response {
-    let name = match ordered(&user, form) {
-        Ok(name) => name,
-        Err(refused) => return *refused,
-    };
-    let address = check_address(name.as_str());
-    info!(user = ?user.name, check.name = %name, "run asked for on the page");
-    ask(&state, Request::Run(name), &address).await
+    let here = |name: &CheckName| state.board().check(name.as_str()).is_none_or(|v| may_run(&v));
+    carry_out(&state, &user, form, |name| {
+        if !here(&name) {
+            let why = "this check runs elsewhere, and is judged by what is heard of it";
+            return Err(Refused::NotHere(why.into()));
+        }
+        Ok(("begun", check_address(name.as_str()), Request::Run(name)))
+    })
+    .await
 }
 
 /// `POST /delete`.
@@ -113,12 +124,12 @@ pub(super) async fn delete(
     user: User,
     form: Result<Form<Order>, FormRejection>,
 ) -> Response {
-    let name = match ordered(&user, form) {
-        Ok(name) => name,
-        Err(refused) => return *refused,
-    };
-    info!(user = ?user.name, check.name = %name, "check deleted on the page");
-    ask(&state, Request::Delete(name), "/").await
+    carry_out(&state, &user, form, |name| Ok(("deleted", "/".into(), Request::Delete(name)))).await
+}
+
+/// Whether this site can run a check when it is asked to: one that is only heard of runs elsewhere.
+pub(super) fn may_run(view: &CheckView) -> bool {
+    ![remote::KIND.name, push::KIND.name].contains(&view.kind.as_str())
 }
 
 /// The part of the page that changes with the check.
@@ -153,14 +164,36 @@ pub(super) fn detail(view: &CheckView) -> String {
         depends: view.depends.iter().map(|name| (link(name.as_str()), name.as_str())).collect(),
         members: view.members.iter().map(|name| (link(name.as_str()), name.as_str())).collect(),
         actions: view.actions.iter().map(|name| name.as_str()).collect(),
-        may_run: view.agent.is_none(),
+        may_run: may_run(view),
+        ack: state.alert.ack.as_ref().map(|ack| acknowledged(ack, view.zone)),
+        may_ack: state.condition.failing() && state.alert.ack.is_none(),
+        told: state
+            .alert
+            .told
+            .iter()
+            .map(|(action, told)| (action.to_string(), people(told.at)))
+            .collect(),
     })
+}
+
+/// Who has taken a failure on, and for how long.
+fn acknowledged(ack: &Ack, zone: Tz) -> String {
+    let mut said = format!("{} has taken it on, {}", ack.by, time::people(ack.at, zone));
+    if !ack.comment.is_empty() {
+        said.push_str(&format!(": {}", ack.comment));
+    }
+    match ack.until {
+        Some(until) => said.push_str(&format!(" (until {})", time::people(until, zone))),
+        None if ack.sticky => said.push_str(" (until it is well)"),
+        None => said.push_str(" (until it changes)"),
+    }
+    said
 }
 
 fn show(state: &WebState, user: &User, name: &str) -> Response {
     // The stamp first: what changes in between is then sent once more, and not missed.
     let stamp = state.stamp();
-    let Some(view) = find(state, name) else {
+    let Some(view) = state.board().check(name) else {
         let sentence = "There is no check of this name. It may have been renamed or deleted; the overview has all there are.";
         return page::error(StatusCode::NOT_FOUND, sentence);
     };
@@ -168,8 +201,41 @@ fn show(state: &WebState, user: &User, name: &str) -> Response {
     page::show(&CheckPage { frame, view: &view, stamp, detail: detail(&view) })
 }
 
-fn find(state: &WebState, name: &str) -> Option<Arc<CheckView>> {
-    state.board().check(name)
+/// Has the engine do what a form orders, and leads to where its effect is seen.
+async fn carry_out(
+    state: &WebState,
+    user: &User,
+    form: Result<Form<Order>, FormRejection>,
+    order: impl FnOnce(CheckName) -> Result<(&'static str, String, Request), Refused>,
+) -> Response {
+    let name = match ordered(user, form) {
+        Ok(name) => name,
+        Err(refused) => return *refused,
+    };
+    let (said, then, request) = match order(name) {
+        Ok(order) => order,
+        Err(refused) => return not_done(&refused),
+    };
+    ask(state, user, request, said, &then).await
+}
+
+/// Asks the engine, and says what became of it.
+pub(super) async fn ask(
+    state: &WebState,
+    user: &User,
+    request: Request,
+    said: impl Into<String>,
+    then: &str,
+) -> Response {
+    info!(user = ?user.name, "asked for: {request:?}");
+    match tokio::time::timeout(PATIENCE, state.engine().ask(request)).await {
+        Ok(Ok(())) => page::done(user, said, then),
+        Ok(Err(refused)) => not_done(&refused),
+        Err(_) => page::error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The engine is too busy to answer. What you asked for may still be done.",
+        ),
+    }
 }
 
 fn ordered(
@@ -185,26 +251,22 @@ fn ordered(
     CheckName::try_from(check).map_err(|_| broken())
 }
 
-async fn ask(state: &WebState, request: Request, then: &str) -> Response {
-    match tokio::time::timeout(PATIENCE, state.engine().ask(request)).await {
-        Ok(Ok(())) => Redirect::to(then).into_response(),
-        Ok(Err(Refused::NoSuchCheck(name))) => {
-            page::error(StatusCode::NOT_FOUND, &format!("There is no check `{name}` any longer."))
+fn not_done(refused: &Refused) -> Response {
+    let (status, sentence) = match refused {
+        Refused::NoSuchCheck(name) => {
+            (StatusCode::NOT_FOUND, format!("There is no check `{name}` any longer."))
         }
-        Ok(Err(refused @ Refused::NotHere(_))) => {
-            page::error(StatusCode::CONFLICT, &format!("Not done: {refused}."))
+        Refused::NotHere(_) | Refused::NotNow(_) => {
+            (StatusCode::CONFLICT, format!("Not done: {refused}."))
         }
-        Ok(Err(refused)) => page::error(
+        _ => (
             StatusCode::SERVICE_UNAVAILABLE,
-            &format!(
+            format!(
                 "Not done: {refused}. Try again; if it stays so, the log of fletchck says more."
             ),
         ),
-        Err(_) => page::error(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "The engine is too busy to answer. What you asked for may still be done.",
-        ),
-    }
+    };
+    page::error(status, &sentence)
 }
 
 fn bars(view: &CheckView, total: Duration) -> Vec<Bar> {

@@ -123,7 +123,9 @@ impl Follower {
         permit: OwnedSemaphorePermit,
     ) -> Self {
         let changes = state.board().changes();
-        let ended = state.book().ended();
+        // Looked at before anything else: the login may have ended since this request was let in.
+        let mut ended = state.book().ended();
+        ended.mark_changed();
         let views = state.views();
         let since = (views.stamp != since).then_some(since);
         let shown = match &check {
@@ -262,4 +264,24 @@ fn difference<'v>(old: &Marks, was: &Summary, views: &'v Views) -> Option<Update
 fn update(stamp: &str, update: &Update<'_>) -> Option<Event> {
     // Texts become JSON whatever is in them, in one line.
     Event::default().event("update").id(stamp).json_data(update).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::tests::client::Site;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_login_that_ends_before_its_stream_begins_ends_the_stream_at_once() {
+        let site = Site::new();
+        let permit = site.state.streams().try_acquire_owned().expect("a place");
+        let (stamp, gone) = (site.state.stamp(), SessionId([7; 32]));
+        let began = Instant::now();
+        let follower = Follower::new(site.state.clone(), gone, None, stamp, permit);
+        let (event, follower) = follower.next().await.expect("an event");
+        let event = format!("{:?}", event.expect("never fails"));
+        assert!(event.contains("bye"), "{event}");
+        assert!(began.elapsed() < HEARTBEAT, "{:?}", began.elapsed());
+        assert!(follower.next().await.is_none());
+    }
 }

@@ -41,7 +41,9 @@ pub(super) async fn dress(response: Response) -> Response {
     let status = response.status();
     let kind = response.headers().get(header::CONTENT_TYPE);
     let plain = kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
-    if !plain || !(status.is_client_error() || status.is_server_error()) {
+    // What was said in words of its own stays as it is.
+    let said = response.extensions().get::<page::Sentence>().is_some();
+    if said || !plain || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
     let sentence = match status {

@@ -20,6 +20,7 @@ use tracing::{error, info, warn};
 use super::{
     WebState,
     page::{self, Frame},
+    session,
     user::{self, COOKIE, User},
 };
 use crate::password::{self, PASSWORD_MAX, PasswordError};
@@ -125,7 +126,9 @@ pub(super) async fn enter(
         Ok(token) => {
             state.throttle().succeeded(&username, peer.0);
             info!(peer = %peer.0, user = ?username, "logged in");
-            let cookie = format!("{COOKIE}={}; {ATTRIBUTES}", token.reveal());
+            // As long as the session itself: a browser that is closed meanwhile stays logged in, as with the original.
+            let lasts = session::LASTS.num_seconds();
+            let cookie = format!("{COOKIE}={}; Max-Age={lasts}; {ATTRIBUTES}", token.reveal());
             with_cookie(Redirect::to(local(&next)).into_response(), &cookie)
         }
         Err(error) => user::store_failed(&error),

@@ -5,8 +5,10 @@
 //!
 //! **Invariant:** no `GET` changes anything, and no answer waits for a probe.
 
+mod alerts;
 mod assets;
 mod check;
+pub mod control;
 mod events;
 mod headers;
 mod health;
@@ -59,6 +61,14 @@ pub fn router(state: WebState) -> Router {
         .route("/check/{name}", get(check::get))
         .route("/run", post(check::run))
         .route("/delete", post(check::delete))
+        .route("/alerts", get(alerts::page::get))
+        .route("/ack", post(alerts::orders::acknowledge))
+        .route("/unack", post(alerts::orders::take_back))
+        .route("/silence", post(alerts::orders::silence))
+        .route("/silence/end", post(alerts::orders::end_silence))
+        .route("/action/test", post(alerts::orders::test))
+        .route("/deliveries/again", post(alerts::orders::again))
+        .route("/deliveries/forget", post(alerts::orders::forget))
         .route("/events", get(events::get))
         .route("/status", get(status::get))
         .route("/healthz", get(health::get))

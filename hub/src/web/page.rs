@@ -1,11 +1,11 @@
 //! What all pages have in common: their frame, the page that says what went wrong, and addresses of checks.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use askama::Template;
 use axum::{
     http::StatusCode,
-    response::{Html, IntoResponse, Response},
+    response::{Html, IntoResponse, Redirect, Response},
 };
 use tracing::error;
 
@@ -60,10 +60,29 @@ pub(super) fn error(status: StatusCode, sentence: &str) -> Response {
         _ => "That did not work",
     };
     let page = ErrorPage { frame: Frame::without_user("Fletchck".into()), title, sentence };
-    match page.render() {
+    let mut response = match page.render() {
         Ok(html) => (status, Html(html)).into_response(),
         Err(_) => (status, sentence.to_owned()).into_response(),
-    }
+    };
+    response.extensions_mut().insert(Sentence(sentence.into()));
+    response
+}
+
+/// What a page says in one sentence, for those who cannot read pages.
+#[derive(Clone, Debug)]
+pub(crate) struct Sentence(pub(crate) Arc<str>);
+
+/// Says something in words alone, to a program.
+pub(super) fn said(status: StatusCode, text: String) -> Response {
+    let sentence = Sentence(text.as_str().into());
+    let mut response = (status, text).into_response();
+    response.extensions_mut().insert(sentence);
+    response
+}
+
+/// Says that something was done: to a person by showing where they were, to the command line in words.
+pub(super) fn done(user: &User, said: impl Into<String>, then: &str) -> Response {
+    if user.local { said.into().into_response() } else { Redirect::to(then).into_response() }
 }
 
 /// Renders a page. A template that fails is a fault of the program; it is logged, and the user is told so.

@@ -1,13 +1,11 @@
 //! The pages on a socket, over TLS.
 
 use std::{
-    convert::Infallible,
     future::{Ready, ready},
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
-    path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use axum::{Extension, Router, middleware::AddExtension};
@@ -21,13 +19,14 @@ use tokio::{
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
-    time::interval,
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tower::Layer as _;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use super::{WebState, router};
+use crate::identity::Identity;
 
 /// Connections at once, on each address.
 const CONNECTIONS: usize = 1024;
@@ -41,23 +40,22 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A browser that says nothing for this long, and answers no ping, is gone.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// Time for the host name to be resolved. Whoever starts the pages looks after other parts, too.
+const RESOLVE: Duration = Duration::from_secs(2);
+
 /// Time that answers have to finish when the server stops.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// How often the certificate's files are looked at.
-const LOOK: Duration = Duration::from_secs(30);
+/// What browsers may speak, best first.
+const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
-/// Where to listen, and who to be.
-#[derive(Clone, Debug)]
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// Host name or address; empty: all addresses.
     pub hostname: String,
     /// Port; 0: any free one.
     pub port: u16,
-    /// Certificate chain, PEM.
-    pub cert: PathBuf,
-    /// Private key, PEM.
-    pub key: PathBuf,
 }
 
 /// Why there are no pages.
@@ -73,16 +71,6 @@ pub enum ServeError {
         /// The system's own error.
         source: io::Error,
     },
-    /// Certificate or key cannot be used.
-    #[error("cannot use the certificate {cert} with the key {key}", cert = cert.display(), key = key.display())]
-    Certificate {
-        /// Certificate chain.
-        cert: PathBuf,
-        /// Private key.
-        key: PathBuf,
-        /// What is wrong with them.
-        source: io::Error,
-    },
     /// A socket failed later.
     #[error("the server of the pages failed")]
     Socket(#[from] io::Error),
@@ -94,24 +82,14 @@ pub struct Server {
     listeners: Vec<TcpListener>,
     address: SocketAddr,
     tls: RustlsConfig,
-    listen: Listen,
 }
 
 impl Server {
-    /// Reads the certificate and listens, on all addresses of the host name. The process needs a default provider of
-    /// rustls.
+    /// Listens, on all addresses of the host name, as whoever this identity is.
     ///
     /// # Errors
-    /// [`ServeError::Bind`] or [`ServeError::Certificate`].
-    pub async fn bind(listen: Listen) -> Result<Self, ServeError> {
-        let tls =
-            RustlsConfig::from_pem_file(&listen.cert, &listen.key).await.map_err(|source| {
-                ServeError::Certificate {
-                    cert: listen.cert.clone(),
-                    key: listen.key.clone(),
-                    source,
-                }
-            })?;
+    /// [`ServeError::Bind`].
+    pub async fn bind(listen: &Listen, identity: Arc<Identity>) -> Result<Self, ServeError> {
         let failed = |source| {
             let (hostname, port) = (listen.hostname.clone(), listen.port);
             ServeError::Bind { hostname, port, source }
@@ -120,7 +98,8 @@ impl Server {
         let first =
             listeners.first().ok_or_else(|| failed(io::ErrorKind::AddrNotAvailable.into()))?;
         let address = first.local_addr().map_err(failed)?;
-        Ok(Self { listeners, address, tls, listen })
+        let tls = RustlsConfig::from_config(identity.server(PROTOCOLS));
+        Ok(Self { listeners, address, tls })
     }
 
     /// The address, the first one if there are several.
@@ -139,17 +118,10 @@ impl Server {
         for listener in self.listeners {
             servers.spawn(answer(listener, self.tls.clone(), app.clone(), stop.clone()));
         }
-        let watch = watch_certificate(self.listen, self.tls, stop);
-        let all = async {
-            while let Some(ended) = servers.join_next().await {
-                ended.map_err(io::Error::other)??;
-            }
-            Ok(())
-        };
-        tokio::select! {
-            ended = all => ended,
-            never = watch => match never {},
+        while let Some(ended) = servers.join_next().await {
+            ended.map_err(io::Error::other)??;
         }
+        Ok(())
     }
 }
 
@@ -158,7 +130,7 @@ async fn bind_all(hostname: &str, port: u16) -> io::Result<Vec<TcpListener>> {
     let addresses: Vec<SocketAddr> = match hostname {
         // IPv6 with IPv4 mapped into it where the system has both.
         "" => vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()],
-        name => tokio::net::lookup_host((name, port)).await?.collect(),
+        name => timeout(RESOLVE, tokio::net::lookup_host((name, port))).await??.collect(),
     };
     let mut listeners: Vec<TcpListener> = Vec::new();
     let mut last = None;
@@ -215,45 +187,6 @@ async fn answer(
     server.serve(app.into_make_service_with_connect_info::<SocketAddr>()).await
 }
 
-/// Takes a renewed certificate into use; one that cannot be read changes nothing.
-async fn watch_certificate(
-    listen: Listen,
-    tls: RustlsConfig,
-    stop: CancellationToken,
-) -> Infallible {
-    let mut known = changed_at(&listen).await;
-    let mut look = interval(LOOK);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => std::future::pending::<()>().await,
-            _ = look.tick() => {}
-        }
-        known = renew(&listen, &tls, known).await;
-    }
-}
-
-/// Reads the certificate again if its files changed since `known`.
-async fn renew(listen: &Listen, tls: &RustlsConfig, known: Changed) -> Changed {
-    let now = changed_at(listen).await;
-    if now != known {
-        let cert = listen.cert.display();
-        match tls.reload_from_pem_file(&listen.cert, &listen.key).await {
-            Ok(()) => info!("the certificate {cert} was read again"),
-            // Half of a pair, perhaps: certificate and key are written one after the other.
-            Err(e) => warn!("the changed certificate {cert} cannot be used: {e}"),
-        }
-    }
-    now
-}
-
-/// When certificate and key were written.
-type Changed = [Option<SystemTime>; 2];
-
-async fn changed_at(listen: &Listen) -> Changed {
-    let changed = async |path: &Path| tokio::fs::metadata(path).await.ok()?.modified().ok();
-    [changed(&listen.cert).await, changed(&listen.key).await]
-}
-
 /// Takes connections while there are places, and gives each place back when its connection is over.
 #[derive(Clone)]
 struct Bounded {
@@ -272,27 +205,5 @@ impl<S> Accept<TcpStream, S> for Bounded {
             stream.set_nodelay(true)?;
             Ok((stream, Extension(Arc::new(place)).layer(service)))
         }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::web::tests::tls::{self, Pair};
-
-    #[tokio::test]
-    async fn a_renewed_certificate_is_shown_and_half_a_pair_is_not() {
-        let pair = Pair::new();
-        let server = Server::bind(pair.listen()).await.expect("bound");
-        let known = changed_at(&server.listen).await;
-        let tls = server.tls.clone();
-        let shown = async || tls::leaf(&tls.get_inner()).await;
-        let first = shown().await;
-        pair.write_other_key();
-        let known = renew(&server.listen, &tls, known).await;
-        assert_eq!(shown().await, first);
-        pair.write_new();
-        renew(&server.listen, &tls, known).await;
-        assert_ne!(shown().await, first);
     }
 }

@@ -53,6 +53,12 @@ impl Fault {
         Self { severity: Severity::Warning, ..Self::error(path, wrong, right) }
     }
 
+    /// Where it is, what is wrong and what would be right, without how grave it is.
+    pub fn told(&self) -> String {
+        let file = self.file.iter().map(|file| format!("{file}: ")).collect::<String>();
+        format!("{file}{}: {}; {}", self.path, self.wrong, self.right)
+    }
+
     /// The same fault, where its path begins at a part of the configuration.
     #[must_use]
     pub fn within(mut self, part: &Path) -> Self {
@@ -68,10 +74,6 @@ impl fmt::Display for Fault {
             Severity::Warning => "warning",
             Severity::Error => "error",
         };
-        write!(f, "{severity}: ")?;
-        if let Some(file) = &self.file {
-            write!(f, "{file}: ")?;
-        }
-        write!(f, "{}: {}; {}", self.path, self.wrong, self.right)
+        write!(f, "{severity}: {}", self.told())
     }
 }

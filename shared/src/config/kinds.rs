@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Fault;
+use super::{Fault, Site};
 
 /// The types of checks and actions that a program runs.
 pub trait Kinds {
@@ -23,6 +23,11 @@ pub trait Kinds {
 
     /// All that is wrong with the options of an action of this type, each path beginning at its options.
     fn action(&self, kind: &str, options: &Map<String, Value>) -> Vec<Fault>;
+
+    /// Why a check of this type cannot run at a site with these sections, and what would be right; `None`: it can.
+    fn out_of_place(&self, _kind: &str, _site: &Site) -> Option<(&'static str, &'static str)> {
+        None
+    }
 }
 
 /// Types of checks that sites of the original may have. One that [`Kinds::checks`] lacks is not a slip of its owner's.
@@ -36,4 +41,4 @@ pub const ORIGINAL_ACTIONS: &[&str] = &["email", "sms", "log"];
 
 /// Keys that hold a secret, in a section or in the options of an action or a check. Each may instead be named with
 /// `_file` appended; its value is then the path of the file that holds the secret and nothing else.
-pub const SECRETS: &[&str] = &["password", "apikey", "token"];
+pub const SECRETS: &[&str] = &["password", "apikey", "token", "secret", "url", "reqBody"];

@@ -14,5 +14,6 @@ pub use kinds::{Kinds, ORIGINAL_ACTIONS, ORIGINAL_CHECKS, SECRETS};
 pub use path::Path;
 pub use read::read;
 pub use site::{
-    Action, Agent, Broker, BrokerUser, Check, Fleet, Limits, Listener, Mqtt, Protocol, Site, Web,
+    Action, Agent, Broker, BrokerUser, Check, Delivery, Fleet, Heartbeat, Limits, Listener, Mqtt,
+    Protocol, Site, Web,
 };

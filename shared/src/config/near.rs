@@ -11,6 +11,8 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .filter(|candidate| candidate.len() <= 64)
+        // Every letter more or less is a slip.
+        .filter(|candidate| candidate.chars().count().abs_diff(wanted.len()) <= bound)
         .map(|candidate| (slips(&wanted, candidate), candidate))
         .filter(|&(slips, _)| slips <= bound)
         .min_by_key(|&(slips, _)| slips)

@@ -14,7 +14,8 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use crate::{
-    ActionName, AgentId, CheckName, Secret, State,
+    ActionName, AgentId, CheckName, Secret, Severity, State,
+    policy::{Policy, QuietHours, Silence},
     schedule::Trigger,
     topic::{Topic, TopicFilter},
 };
@@ -36,6 +37,15 @@ pub struct Site {
     pub fleet: Fleet,
     /// Bounds on what runs at once.
     pub limits: Limits,
+    /// What holds for checks that are added by themselves (`defaults`).
+    pub defaults: Policy,
+    /// The check that says whether this site reaches the world; every check that asks over the network depends on it
+    /// (`uplink`).
+    pub uplink: Option<CheckName>,
+    /// Times at which nobody is told of some checks (`maintenance`), by name.
+    pub maintenance: IndexMap<String, Silence>,
+    /// Who is told, again and again, that this site is well (`heartbeat`).
+    pub heartbeat: Option<Heartbeat>,
     /// Ways to tell of a transition.
     pub actions: IndexMap<ActionName, Action>,
     /// The checks, in the owner's order.
@@ -64,6 +74,8 @@ pub struct Web {
     pub hostname: String,
     /// Port to listen on; 0: any free one.
     pub port: u16,
+    /// Address that people reach the pages at, for links in messages (`address`); `None`: made of host and port.
+    pub address: Option<String>,
     /// Certificate chain, PEM.
     pub cert: Option<PathBuf>,
     /// Private key, PEM.
@@ -175,6 +187,15 @@ pub struct Limits {
     pub remotes: usize,
 }
 
+/// The `heartbeat` section.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Heartbeat {
+    /// Address that is asked for (`url`); it may hold a token.
+    pub url: Secret,
+    /// How often (`every`, 60 seconds).
+    pub every: Duration,
+}
+
 /// One entry of `actions`.
 #[derive(Clone, PartialEq)]
 pub struct Action {
@@ -182,12 +203,32 @@ pub struct Action {
     pub kind: String,
     /// Its options, parsed by its kind.
     pub options: Map<String, Value>,
+    /// The least grave failure that it is told of (`severity`).
+    pub severity: Severity,
+    /// How it is told.
+    pub delivery: Delivery,
+}
+
+/// How an action is told of what there is to tell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    /// The action that is told instead, once this one has given up (`failover`).
+    pub failover: Option<ActionName>,
+    /// How long it is tried (`retryFor`): three days, or a quarter of an hour where there is a `failover`.
+    pub retry_for: Duration,
+    /// How long it waits for more to tell in the same message (`gather`). `None`: as its type thinks best.
+    pub gather: Option<Duration>,
+    /// Most messages in an hour (`rate`). `None`: as its type thinks best; 0: any number.
+    pub rate: Option<u32>,
+    /// Hours in which it is not to disturb (`quiet`).
+    pub quiet: Option<QuietHours>,
 }
 
 /// Without the options: passwords and keys are among them.
 impl fmt::Debug for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Action").field("kind", &self.kind).finish_non_exhaustive()
+        let mut shown = f.debug_struct("Action");
+        shown.field("kind", &self.kind).field("delivery", &self.delivery).finish_non_exhaustive()
     }
 }
 
@@ -200,18 +241,22 @@ pub struct Check {
     pub sub_kind: Option<String>,
     /// When it runs; `None`: on request, or in a sequence.
     pub trigger: Option<Trigger>,
-    /// Failing runs in a row that make a failure.
+    /// Failing runs that make a failure: in a row, or among `window`.
     pub threshold: NonZeroU32,
+    /// Among how many of the last runs failing ones are counted; `None`: they come in a row.
+    pub window: Option<NonZeroU32>,
+    /// Passing runs in a row that end a failure.
+    pub recover: NonZeroU32,
     /// Tries within one run.
     pub retries: NonZeroU32,
     /// Order within a sequence: lower runs first, equal ones in list order.
     pub priority: i64,
     /// Whether it is paused.
     pub paused: bool,
-    /// Whether a failure is told.
-    pub fail_action: bool,
-    /// Whether a recovery is told.
-    pub pass_action: bool,
+    /// What its owner has decided about its alerts.
+    pub policy: Policy,
+    /// Whether it depends on the site's uplink, if it asks over the network.
+    pub uplink: bool,
     /// Version 1 topic its state is published to.
     pub publish: Option<Topic>,
     /// Name of a remote check at its agent, where it differs.
@@ -236,6 +281,35 @@ impl Default for Fleet {
             actions: Vec::new(),
             grace: Duration::from_secs(30),
         }
+    }
+}
+
+impl Web {
+    /// Address that people reach the pages at, without a slash at its end.
+    pub fn address(&self) -> String {
+        if let Some(address) = &self.address {
+            return address.trim_end_matches('/').to_owned();
+        }
+        let host = match self.hostname.as_str() {
+            "" | "0.0.0.0" | "::" => "localhost",
+            host => host,
+        };
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        format!("https://{host}:{}", self.port)
+    }
+}
+
+impl Delivery {
+    /// How long an action is tried that nobody can stand in for.
+    pub const RETRY_FOR: Duration = Duration::from_secs(3 * 24 * 3600);
+
+    /// How long an action is tried that another one stands in for.
+    pub const RETRY_BEFORE_FAILOVER: Duration = Duration::from_secs(15 * 60);
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self { failover: None, retry_for: Self::RETRY_FOR, gather: None, rate: None, quiet: None }
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 pub use report::Report;
 pub use step::{Rule, Seen, step};
 
-use crate::{CheckName, Phase, Severity};
+use crate::{CheckName, Phase, Severity, policy::Alert};
 
 /// What is known of a target, once a failure has lasted for its threshold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -60,10 +60,21 @@ pub struct State {
     pub condition: Condition,
     /// What hides the condition.
     pub cover: Option<Cover>,
-    /// Whether the present failure was told to anyone, so that its end is told as well.
+    /// Whether the present failure counts as told, though it is not known to whom: a site of the original's, or an older
+    /// version, told it. Whoever runs the check takes it for told to all its actions, and forgets this.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub told: bool,
+    /// What was told of the present failure, and to whom.
+    #[serde(skip_serializing_if = "Alert::is_quiet")]
+    pub alert: Alert,
     /// Failing runs in a row.
     pub fail_count: u32,
+    /// Passing runs in a row, counted while it fails.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub pass_count: u32,
+    /// The last runs, for rules that count failures among several: one bit each, 1 for a failure, the last one lowest.
+    #[serde(skip_serializing_if = "is_zero_64")]
+    pub recent: u64,
     /// Failing runs in a row that make a failure, as of the last run.
     pub threshold: u32,
     /// The sentence of the last outcome.
@@ -89,6 +100,10 @@ pub struct State {
     pub last_fail: Option<DateTime<Utc>>,
     /// When the condition last became a pass.
     pub last_pass: Option<DateTime<Utc>>,
+    /// When a run last found the target well.
+    pub last_good: Option<DateTime<Utc>>,
+    /// When the failure began that lasts, or lasted until the last pass, however it changed meanwhile.
+    pub failing_since: Option<DateTime<Utc>>,
 }
 
 /// A change of condition, as it is stored, told and shown.
@@ -103,8 +118,6 @@ pub struct Transition {
     pub from: Condition,
     /// The condition since.
     pub to: Condition,
-    /// Whether the rule of the check has actions told of it.
-    pub tell: bool,
 }
 
 /// Kinds of [`Transition`].
@@ -117,6 +130,16 @@ pub enum TransitionKind {
     Changed,
     /// A failing target is well again.
     Recovered,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero_64(bits: &u64) -> bool {
+    *bits == 0
 }
 
 impl Condition {

@@ -18,7 +18,6 @@ fn tell(rule: &Rule, story: &str) -> (State, String) {
         state = next;
         told.push(match transition {
             None => '.',
-            Some(Transition { tell: false, .. }) => ',',
             Some(transition) => match transition.kind {
                 TransitionKind::Failed => 'F',
                 TransitionKind::Changed => 'C',
@@ -71,14 +70,14 @@ fn check(rule: Rule, story: &str, want: &str) {
 }
 
 #[test]
-fn a_first_pass_is_silent_and_a_first_failure_is_told() {
+fn a_first_pass_is_no_transition_and_a_first_failure_is() {
     check(threshold(1), "P", ".");
     check(threshold(1), "F", "F");
     check(threshold(1), "FP", "FP");
 }
 
 #[test]
-fn a_failure_is_told_once_it_has_lasted_for_its_threshold() {
+fn a_failure_has_lasted_for_its_threshold() {
     check(threshold(2), "PFP", "...");
     check(threshold(2), "FFFF", ".F..");
     check(threshold(3), "FFFP", "..FP");
@@ -86,14 +85,35 @@ fn a_failure_is_told_once_it_has_lasted_for_its_threshold() {
 }
 
 #[test]
-fn a_recovery_is_told_only_where_the_failure_was() {
+fn a_recovery_ends_a_failure_and_nothing_else() {
     check(threshold(2), "FP", "..");
     check(threshold(1), "dP", "..");
     check(threshold(1), "PdP", "...");
-    let silent = Rule { fail_action: false, ..Rule::default() };
-    check(silent, "PFP", ".,,");
-    let no_recovery = Rule { pass_action: false, ..Rule::default() };
-    check(no_recovery, "PFPF", ".F,F");
+}
+
+#[test]
+fn failures_may_be_counted_among_the_last_runs() {
+    let three_of_five = Rule { threshold: 3, window: Some(5), ..Rule::default() };
+    check(three_of_five, "PFPFPFPPPP", ".....FP...");
+    check(three_of_five, "FPPPPFPPPPF", "...........");
+    check(three_of_five, "FFF", "..F");
+    check(
+        Rule { threshold: 40, window: Some(64), ..Rule::default() },
+        &"FFP".repeat(20),
+        &format!("{}F{}", ".".repeat(58), "P"),
+    );
+    // A pause begins the count anew.
+    check(three_of_five, "FFzFF", ".....");
+}
+
+#[test]
+fn a_recovery_may_take_several_passes_in_a_row() {
+    let two = Rule { recover: 2, ..Rule::default() };
+    check(two, "FPFPP", "F...P");
+    check(two, "FPP", "F.P");
+    check(two, "PP", "..");
+    check(Rule { threshold: 2, ..two }, "FFPFFPP", ".F....P");
+    check(two, "abPbPP", "FC...P");
 }
 
 #[test]
@@ -192,33 +212,26 @@ fn the_words_of_a_state_are_the_fields() {
 }
 
 proptest! {
-    /// Whatever happens: no recovery without a failure told before, no two equal notices in a row, and a count that is
-    /// zero exactly after a pass.
+    /// Whatever happens: transitions take turns, and a count that is zero exactly after a pass.
     #[test]
-    fn notices_alternate(
+    fn transitions_alternate(
         story in "[PFabzdsxpf]{0,60}",
         threshold in 1_u32..5,
-        fail_action in any::<bool>(),
-        pass_action in any::<bool>(),
+        window in proptest::option::of(1_u32..70),
+        recover in 1_u32..4,
     ) {
-        let rule = Rule { threshold, fail_action, pass_action, paused: false };
+        let rule = Rule { threshold, window, recover, paused: false };
         let (state, told) = tell(&rule, &story);
-        let notices: Vec<char> = told.chars().filter(|c| !matches!(c, '.' | ',')).collect();
         let mut failing = false;
-        for notice in notices {
-            match notice {
-                'F' => prop_assert!(!failing || !pass_action, "{story}: {told}"),
-                'C' => prop_assert!(failing, "{story}: {told}"),
-                _ => prop_assert!(failing, "{story}: {told}"),
-            }
-            failing = notice != 'P';
+        for transition in told.chars().filter(|c| *c != '.') {
+            prop_assert_eq!(failing, transition != 'F', "{}: {}", story, told);
+            failing = transition != 'P';
         }
-        if story.ends_with(['P', 'p']) {
+        if story.ends_with('P') {
             prop_assert_eq!(state.fail_count, 0);
-            prop_assert_eq!(&state.condition, &Condition::Pass);
         }
-        if !rule.fail_action {
-            prop_assert!(!told.contains(['F', 'P', 'C']), "{story}: {told}");
+        if story.ends_with(&"P".repeat(recover as usize)) {
+            prop_assert!(state.condition != Condition::Unknown && !state.condition.failing());
         }
     }
 

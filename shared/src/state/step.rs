@@ -5,15 +5,16 @@ use chrono::{DateTime, Utc};
 use super::{Condition, Cover, Failure, Report, State, Transition, TransitionKind};
 use crate::{Outcome, Verdict};
 
-/// What the owner of a check has decided about its alerts.
+/// When the runs of a check make a failure, and when they end one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Failing runs in a row that make a failure; 1 or more.
+    /// Failing runs that make a failure; 1 or more.
     pub threshold: u32,
-    /// Whether a failure is told.
-    pub fail_action: bool,
-    /// Whether a recovery is told.
-    pub pass_action: bool,
+    /// Among how many of the last runs the failing ones are counted, [`Rule::WINDOW_MAX`] at most; `None`: they come in a
+    /// row.
+    pub window: Option<u32>,
+    /// Passing runs in a row that end a failure; 1 or more.
+    pub recover: u32,
     /// Whether the check is paused. Only a remote check is still heard while it is; others do not run.
     pub paused: bool,
 }
@@ -36,15 +37,30 @@ pub enum Seen<'a> {
     Silent(&'a str),
 }
 
-impl Default for Rule {
-    fn default() -> Self {
-        Self { threshold: 1, fail_action: true, pass_action: true, paused: false }
+impl Rule {
+    /// Most runs that are looked back at.
+    pub const WINDOW_MAX: u32 = 64;
+
+    /// Whether what was seen lately makes a failure. The last run was one.
+    fn reached(&self, state: &State, threshold: u32) -> bool {
+        match self.window {
+            Some(window) => {
+                let seen = u64::MAX >> (64 - window.clamp(1, Self::WINDOW_MAX));
+                (state.recent & seen).count_ones() >= threshold
+            }
+            None => state.fail_count >= threshold,
+        }
     }
 }
 
-/// Moves one check on by what was seen of it. The times are in `seen`; the caller stores and tells what comes back.
-///
-/// A first pass is silent and a first failure is told; a recovery is told only where the failure was.
+impl Default for Rule {
+    fn default() -> Self {
+        Self { threshold: 1, window: None, recover: 1, paused: false }
+    }
+}
+
+/// Moves one check on by what was seen of it. The times are in `seen`; the caller stores what comes back. Whom it is
+/// told to is for [`crate::policy`] to say.
 pub fn step(rule: &Rule, was: &State, seen: Seen<'_>) -> (State, Option<Transition>) {
     let mut state = was.clone();
     let transition = match seen {
@@ -87,17 +103,26 @@ fn ran(rule: &Rule, state: &mut State, outcome: &Outcome, threshold: u32) -> Opt
     }
     match outcome.verdict {
         Verdict::Pass => {
+            state.recent <<= 1;
             state.fail_count = 0;
-            pass(rule, state, outcome.at)
+            state.last_good = Some(outcome.at);
+            state.pass_count = if state.condition.failing() { state.pass_count + 1 } else { 0 };
+            if state.condition.failing() && state.pass_count < rule.recover {
+                return None;
+            }
+            pass(state, outcome.at)
         }
         Verdict::Fail => {
+            state.recent = state.recent << 1 | 1;
             state.fail_count = state.fail_count.saturating_add(1);
-            if state.fail_count < threshold {
+            state.pass_count = 0;
+            // What fails already goes on failing; only how may change.
+            if !state.condition.failing() && !rule.reached(state, threshold) {
                 return None;
             }
             let whole = if outcome.warning { Failure::Warning } else { Failure::Whole };
             let failure = outcome.members.clone().map_or(whole, Failure::Members);
-            fail(rule, state, failure, outcome.at)
+            fail(state, failure, outcome.at)
         }
     }
 }
@@ -110,6 +135,8 @@ fn paused(state: &mut State, at: DateTime<Utc>) {
     state.soft_fail = None;
     state.phases.clear();
     // Failures counted before a pause say nothing about the time after it.
+    state.recent = 0;
+    state.pass_count = 0;
     if !state.condition.failing() {
         state.fail_count = 0;
     }
@@ -153,39 +180,43 @@ fn reported(
     }
     state.cover = None;
     match &report.failure {
-        None => pass(rule, state, report.last_pass.or(report.last_check).unwrap_or(heard)),
+        None => {
+            state.last_good = state.last_check;
+            pass(state, report.last_pass.or(report.last_check).unwrap_or(heard))
+        }
         Some(failure) if report.reached() => {
             let at = report.last_fail.or(report.last_check).unwrap_or(heard);
-            fail(rule, state, failure.clone(), at)
+            fail(state, failure.clone(), at)
         }
         Some(_) => None,
     }
 }
 
-fn pass(rule: &Rule, state: &mut State, at: DateTime<Utc>) -> Option<Transition> {
+fn pass(state: &mut State, at: DateTime<Utc>) -> Option<Transition> {
     if state.condition == Condition::Pass {
         return None;
     }
     let from = std::mem::replace(&mut state.condition, Condition::Pass);
     state.last_pass = Some(at);
-    let tell = std::mem::take(&mut state.told) && rule.pass_action;
+    state.pass_count = 0;
     from.failing().then_some(Transition {
         kind: TransitionKind::Recovered,
         at,
         from,
         to: Condition::Pass,
-        tell,
     })
 }
 
-fn fail(rule: &Rule, state: &mut State, failure: Failure, at: DateTime<Utc>) -> Option<Transition> {
+fn fail(state: &mut State, failure: Failure, at: DateTime<Utc>) -> Option<Transition> {
     let to = Condition::Fail(failure);
     if state.condition == to {
         return None;
     }
     let from = std::mem::replace(&mut state.condition, to.clone());
     state.last_fail = Some(at);
-    state.told |= rule.fail_action;
+    if !from.failing() {
+        state.failing_since = Some(at);
+    }
     let kind = if from.failing() { TransitionKind::Changed } else { TransitionKind::Failed };
-    Some(Transition { kind, at, from, to, tell: rule.fail_action })
+    Some(Transition { kind, at, from, to })
 }

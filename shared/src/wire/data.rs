@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::{
     State,
     outcome::{LINE_BYTES, LOG_LINES},
+    policy::Alert,
     state::{Condition, Cover, Failure, Report},
     time,
 };
@@ -120,6 +121,9 @@ impl Data {
         };
         State {
             told: told && condition.failing(),
+            alert: Alert::default(),
+            pass_count: 0,
+            recent: 0,
             cover: report.paused.then_some(Cover::Paused),
             fail_count: report.fail_count.unwrap_or(0),
             threshold: report.threshold.unwrap_or(1),
@@ -134,6 +138,8 @@ impl Data {
             last_update: None,
             last_fail: report.last_fail,
             last_pass: report.last_pass,
+            last_good: report.last_pass,
+            failing_since: report.last_fail,
             condition,
         }
     }

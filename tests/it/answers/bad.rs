@@ -21,14 +21,14 @@ use tokio::time::Instant;
 use super::{CASES, Case, Tls, server};
 
 /// Time limit of the checks here, in seconds.
-const LIMIT: f64 = 1.0;
+pub(crate) const LIMIT: f64 = 1.0;
 
 /// How much longer than its limit a check may take.
 const OVER: Duration = Duration::from_millis(100);
 
 /// Looks, and sees that the outcome is in time, bounded and no fault of ours. Other programs may hold this one up, so
 /// only what is late three times is late.
-async fn look(kind: &str, options: &Value) -> Result<Outcome> {
+pub(crate) async fn look(kind: &str, options: &Value) -> Result<Outcome> {
     let limit = Duration::from_secs_f64(LIMIT) + OVER;
     for tried in 1.. {
         let began = Instant::now();

@@ -1,8 +1,8 @@
 //! What every type of check that asks over the network makes of servers that answer badly: it fails in time and in
 //! plain words.
 
-mod bad;
-mod memory;
+pub(crate) mod bad;
+pub(crate) mod memory;
 mod tls;
 
 use std::{fs, sync::Arc};
@@ -44,8 +44,19 @@ const HTTP: Manner = Manner {
     more: b"X-More: and more and more and more\r\n",
 };
 
+/// A reply without answers, cut off behind its length.
+const DNS: Manner = Manner {
+    listens: true,
+    opening: b"\xff\xff\x12\x34\x81\x80\0\x01\0\0\0\0\0\0",
+    more: b"\x03www",
+};
+
 const IMAP: Manner =
     Manner { listens: false, opening: b"* OK ready\r\n", more: b"* 1 FETCH (FLAGS ())\r\n" };
+
+/// The broker lets in whoever asks, in version 5, and sends messages that nobody asked for.
+const MQTT: Manner =
+    Manner { listens: true, opening: b"\x20\x03\0\0\0", more: b"\x30\x0a\0\x03x/y\0more" };
 
 /// Every type that connects over TCP. A test sees that none is forgotten.
 const CASES: &[Case] = &[
@@ -55,6 +66,13 @@ const CASES: &[Case] = &[
         tls: Tls::Whole,
         manner: SMTP,
         content: true,
+    },
+    Case {
+        kind: "dns",
+        options: || json!({"reqTcp": true}),
+        tls: Tls::None,
+        manner: DNS,
+        content: false,
     },
     Case {
         kind: "https",
@@ -79,6 +97,20 @@ const CASES: &[Case] = &[
         content: false,
     },
     Case { kind: "imap", options: || json!({}), tls: Tls::Whole, manner: IMAP, content: false },
+    Case {
+        kind: "mqtt",
+        options: || json!({"topic": "a/b", "age": 60}),
+        tls: Tls::None,
+        manner: MQTT,
+        content: false,
+    },
+    Case {
+        kind: "mqtt",
+        options: || json!({"topic": "a/b", "age": 60, "tls": true}),
+        tls: Tls::Whole,
+        manner: MQTT,
+        content: false,
+    },
     Case {
         kind: "smtp",
         options: || json!({"tls": false}),
@@ -130,7 +162,7 @@ const CASES: &[Case] = &[
 ];
 
 /// Types that ask over the network otherwise than by a TCP connection of their own to one host.
-const OTHERWISE: &[&str] = &[];
+const OTHERWISE: &[&str] = &["ping"];
 
 impl Case {
     /// The options for a server, with a time limit in seconds.

@@ -10,13 +10,20 @@ use fletchck_shared::topic::{Topic, TopicFilter};
 use super::raw::{Hello, Raw, V4, V5, publish};
 use super::setup::{Honest, Site, anyone};
 
+/// `secret a` and `secret b`, hashed so that a test need not wait for them.
+const HASHES: [&str; 2] = [
+    "$argon2id$v=19$m=64,t=1,p=1$KIZEA3QTGxojnIf2ixQK6w$eE2qE9kbTzbMKi3kstrwhgKgx5G3NfbkM2puuhTrX7k",
+    "$argon2id$v=19$m=64,t=1,p=1$lsRCtmqiDSBRbqoJmj+kCQ$EadUOtoSGW5LEXo4aUCWVrUFeaFc0bAaKGxrBT7TIEI",
+];
+
 /// Agents `a` and `b` with their own topics below `P`, and what all may read.
 fn agents() -> Result<Arc<dyn Access>> {
     let rights = Rights::new(vec![], vec![TopicFilter::try_from("news/+")?]);
-    let table = Table::new()
-        .user("a", Secret::new("secret a"), rights.clone())
-        .user("b", Secret::new("secret b"), rights)
-        .agents("P");
+    let mut table = Table::new();
+    for (name, hash) in ["a", "b"].into_iter().zip(HASHES) {
+        let rights = rights.clone().with_own(&format!("P/{name}"))?;
+        table = table.user(name, Secret::new(hash), rights);
+    }
     Ok(Arc::new(table))
 }
 

@@ -7,6 +7,8 @@ use tokio::time::timeout;
 
 use super::setup::LIMIT;
 
+pub(super) use fletchck_tests::frame::{packet, text};
+
 pub(super) const V4: u8 = 4;
 pub(super) const V5: u8 = 5;
 
@@ -161,20 +163,6 @@ impl Raw {
     }
 }
 
-pub(super) fn packet(header: u8, body: &[u8]) -> Vec<u8> {
-    let (mut bytes, mut length) = (vec![header], body.len());
-    loop {
-        let digit = (length & 0x7f) as u8;
-        length >>= 7;
-        bytes.push(if length > 0 { digit | 0x80 } else { digit });
-        if length == 0 {
-            break;
-        }
-    }
-    bytes.extend(body);
-    bytes
-}
-
 pub(super) fn publish(level: u8, topic: &str, payload: &str, qos: u8, retain: bool) -> Vec<u8> {
     let mut body = text(topic);
     if qos > 0 {
@@ -206,10 +194,4 @@ pub(super) fn unsubscribe(level: u8, filters: &[&str]) -> Vec<u8> {
         body.extend(text(filter));
     }
     packet(0xa2, &body)
-}
-
-pub(super) fn text(text: &str) -> Vec<u8> {
-    let mut bytes = (text.len() as u16).to_be_bytes().to_vec();
-    bytes.extend(text.as_bytes());
-    bytes
 }

@@ -1,15 +1,9 @@
 //! What the end of a command means, in plain words.
 
-use std::{io, path::Path};
-
 use fletchck_shared::Outcome;
-use rustix::process::Signal;
 
-use super::{
-    Exec, Said,
-    number::Number,
-    run::{End, Ran, RunError},
-};
+use super::{Exec, Said, number::Number};
+use crate::program::{End, Ran, signal};
 
 impl Exec {
     /// What a command that ran has found.
@@ -17,7 +11,7 @@ impl Exec {
         let said = Said::read(&ran.output);
         let errors = Said::read(&ran.errors);
         let spoke = [&said.sentence, &errors.sentence].into_iter().find(|text| !text.is_empty());
-        let name = self.name();
+        let name = self.program.name();
         let sentence = |code: i32| match spoke {
             Some(text) => text.clone(),
             None => format!("`{name}` ended with {code} and said nothing"),
@@ -62,61 +56,5 @@ impl Exec {
             outcome.log([text].into_iter().chain(said.more).chain(numbers).chain(complaints));
         outcome.level = level;
         outcome
-    }
-
-    /// Why a command could not be run.
-    pub(super) fn refused(&self, error: &RunError) -> String {
-        let program = &self.program;
-        let error = match error {
-            RunError::Aside(error) => return format!("`{program}` {error}"),
-            RunError::System(error) => error,
-        };
-        if let Some(directory) = self.directory.as_deref().filter(|directory| !directory.is_dir()) {
-            let directory = directory.display();
-            return format!(
-                "`{program}` was not run: there is no directory `{directory}` that this user may see"
-            );
-        }
-        let is_path = program.starts_with('/');
-        match error.kind() {
-            io::ErrorKind::NotFound if is_path && Path::new(program).exists() => format!(
-                "`{program}` was not run: the program that its first line names (`#!`), or its loader, does not exist"
-            ),
-            io::ErrorKind::NotFound if is_path => {
-                format!("`{program}` does not exist: which package has it?")
-            }
-            io::ErrorKind::NotFound => {
-                format!("`{program}` is in no directory of PATH: give its whole path")
-            }
-            io::ErrorKind::PermissionDenied => format!(
-                "`{program}` was not run: this user may not execute it (`chmod +x`, or is it a directory?)"
-            ),
-            io::ErrorKind::ArgumentListTooLong => {
-                format!("`{program}` was not run: its arguments are too long")
-            }
-            _ if error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => format!(
-                "`{program}` was not run: it is no program; a script needs a first line such as `#!/bin/sh`"
-            ),
-            _ => format!("`{program}` was not run: {error}"),
-        }
-    }
-
-    /// The program without its folder.
-    fn name(&self) -> &str {
-        self.program.rsplit('/').next().unwrap_or(&self.program)
-    }
-}
-
-/// A signal with its name, where it has one.
-fn signal(number: i32) -> String {
-    match Signal::from_named_raw(number) {
-        Some(signal) => {
-            let name = format!("{signal:?}");
-            format!(
-                "SIG{} (signal {number})",
-                name.trim_matches('"').trim_start_matches("Signal::")
-            )
-        }
-        None => format!("signal {number}"),
     }
 }

@@ -1,7 +1,7 @@
 //! Where a log was read to.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::super::{Opt, Options};
 
@@ -58,9 +58,26 @@ impl Cursor {
         Some(Self { path: path?, ino, dev, at, line: None, failing: None })
     }
 
+    /// As the original keeps it in the options. A line without an end is read again there.
+    pub(super) fn options(&self) -> Map<String, Value> {
+        let found = self.at.is_some();
+        let values = [
+            self.path.as_str().into(),
+            found.then_some(self.ino).into(),
+            found.then_some(self.dev).into(),
+            self.line.or(self.at).into(),
+        ];
+        OPTIONS.iter().map(|option| option.name.to_owned()).zip(values).collect()
+    }
+
+    /// What was kept.
+    pub(super) fn of(kept: &Value) -> Option<Self> {
+        Self::deserialize(kept).ok()
+    }
+
     /// The one to begin from: what was kept, else the original's, if it is of this file.
     pub(super) fn resume(kept: Option<&Value>, seed: Option<&Self>, path: &str) -> Option<Self> {
-        let kept = kept.and_then(|kept| Self::deserialize(kept).ok());
+        let kept = kept.and_then(Self::of);
         kept.or_else(|| seed.cloned()).filter(|cursor| cursor.path == path)
     }
 }

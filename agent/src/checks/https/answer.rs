@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use fletchck_shared::Outcome;
 use http::{HeaderMap, HeaderName, StatusCode, header, response::Parts};
 
-use super::{expect::Met, place::Place};
+use super::{expect::Met, place::Place, secret::told};
 use crate::checks::{Look, net::Certificate, python};
 
 /// An answer, and the certificate of who gave it.
@@ -72,12 +72,13 @@ impl Answer {
         }
     }
 
-    /// Status and header as the original logs them: `(200, 'Server: nginx\n\n')`.
+    /// Status and header as the original logs them, but without secrets: `(200, 'Server: nginx\n\n')`.
     fn line(&self) -> String {
         let mut header = String::new();
         for (name, value) in &self.headers {
             // Bytes beyond ASCII have no agreed meaning in a header; each becomes the character of its number.
             let value: String = value.as_bytes().iter().map(|byte| char::from(*byte)).collect();
+            let value = told(name, value);
             writeln!(header, "{}: {value}", title(name)).expect("writing to a String cannot fail");
         }
         header.push('\n');

@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{AlertDescription, Error as RustlsError};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Https, answer::Answer, expect::BODY_BYTES, place::Place, request::Ask};
+use super::{Https, answer::Answer, expect::BODY_BYTES, place::Place, request::Ask, secret};
 use crate::checks::{
     Look,
     net::{Certificate, NetError, Steps, TalkError, io_words},
@@ -57,7 +57,7 @@ impl Https {
         ask: &Ask,
         steps: &mut Steps,
     ) -> Result<Answer, TalkError> {
-        steps.begin("answer");
+        steps.begin("first byte");
         let request = ask
             .request(place, version, steps)
             .map_err(|error| TalkError::Wrong(format!("it cannot be asked so: {error}")))?;
@@ -94,9 +94,7 @@ impl Https {
     ) -> Result<Answer, TalkError> {
         let response = response.await.map_err(|error| wrong(&error))?;
         steps.got(&format!("{:?} {}", response.version(), response.status()));
-        for (name, value) in response.headers() {
-            steps.got(&format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
-        }
+        secret::note(response.headers(), steps);
         let (head, mut body) = response.into_parts();
         let mut answer = Answer::new(head);
         if !self.expect.wants_body() || (self.redirects > 0 && answer.leads().is_some()) {

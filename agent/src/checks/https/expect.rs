@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use http::HeaderName;
-use regex::Regex;
 
-use super::{
-    answer::Answer,
-    json::{self, Expected},
-    status::Statuses,
+use super::{answer::Answer, status::Statuses};
+use crate::checks::{
+    Opt, Options, Shape,
+    content::{Content, Text},
+    net::told,
 };
-use crate::checks::{Opt, Options, Shape, net::told};
 
 /// The option `expectHeaders`.
 pub(super) const EXPECT_HEADERS: Opt = Opt::new(
@@ -32,6 +31,10 @@ pub(super) const LACKS: Opt =
 pub(super) const MATCHES: Opt =
     Opt::text("matches", "none", "regular expression that the body of the answer must match");
 
+/// The option `jsonPath`.
+pub(super) const JSON_PATH: Opt =
+    Opt::text("jsonPath", "none", "JSONPath (RFC 9535) of a value that must be in the answer");
+
 /// The option `maxMs`.
 pub(super) const MAX_MS: Opt =
     Opt::number("maxMs", "none", "milliseconds for all of it, over which an answer is a failure");
@@ -48,10 +51,7 @@ pub(super) const BODY_BYTES: usize = 512 * 1024;
 pub(super) struct Expect {
     status: Statuses,
     fields: Vec<(HeaderName, String)>,
-    contains: Vec<String>,
-    lacks: Vec<String>,
-    matches: Option<Regex>,
-    json: Option<Expected>,
+    body: Content,
     max_ms: Option<f64>,
     warn_ms: Option<f64>,
 }
@@ -70,10 +70,6 @@ pub(super) struct Met {
 impl Expect {
     /// Reads all of it.
     pub(super) fn read(options: &mut Options<'_>) -> Self {
-        let some = |texts: Option<Vec<&str>>| {
-            let texts = texts.unwrap_or_default().into_iter();
-            texts.filter(|text| !text.is_empty()).map(str::to_owned).collect()
-        };
         let max_ms = options.number("maxMs", 1.0..=3_600_000.0, "milliseconds");
         let warn_ms = options.number("warnMs", 1.0..=3_600_000.0, "milliseconds");
         if max_ms.zip(warn_ms).is_some_and(|(max, warn)| warn >= max) {
@@ -82,10 +78,7 @@ impl Expect {
         Self {
             status: Statuses::read(options),
             fields: fields(options),
-            contains: some(options.texts("contains")),
-            lacks: some(options.texts("lacks")),
-            matches: pattern(options),
-            json: json::Expected::read(options),
+            body: Content::read(options),
             max_ms,
             warn_ms,
         }
@@ -93,10 +86,7 @@ impl Expect {
 
     /// Whether the body of the answer must be read for it.
     pub(super) fn wants_body(&self) -> bool {
-        !self.contains.is_empty()
-            || !self.lacks.is_empty()
-            || self.matches.is_some()
-            || self.json.is_some()
+        self.body.given()
     }
 
     /// Judges an answer that took this long.
@@ -111,9 +101,10 @@ impl Expect {
         for (name, text) in &self.fields {
             met.clauses.push(field(answer, name, text)?);
         }
-        if self.wants_body() {
-            self.judge_body(answer, &mut met)?;
-        }
+        let text = Text { name: "its body", bytes: &answer.body, cut: answer.cut };
+        let mut body = self.body.judge(text)?;
+        met.clauses.append(&mut body.clauses);
+        met.level = body.number;
         let ms = took.as_secs_f64() * 1000.0;
         if let Some(max) = self.max_ms.filter(|max| ms > *max) {
             return Err(format!("after {ms:.0} ms, over the limit of {max} ms"));
@@ -129,51 +120,6 @@ impl Expect {
             });
         }
         Ok(met)
-    }
-
-    fn judge_body(&self, answer: &Answer, met: &mut Met) -> Result<(), String> {
-        let text = String::from_utf8_lossy(&answer.body);
-        let within = match answer.cut {
-            true => format!("the first {} KiB of its body", BODY_BYTES / 1024),
-            false => "its body".into(),
-        };
-        for wanted in &self.contains {
-            if !text.contains(wanted.as_str()) {
-                return Err(format!(
-                    "expected `{}` in {within}, which {}",
-                    told(wanted),
-                    begins(&text)
-                ));
-            }
-            met.clauses.push(format!("its body has `{}`", told(wanted)));
-        }
-        for unwanted in &self.lacks {
-            if text.contains(unwanted.as_str()) {
-                return Err(format!("expected no `{}` in {within}", told(unwanted)));
-            }
-            met.clauses.push(format!("{within} has no `{}`", told(unwanted)));
-        }
-        if let Some(pattern) = &self.matches {
-            let Some(found) = pattern.find(&text) else {
-                return Err(format!(
-                    "expected {within} to match `{pattern}`, it {}",
-                    begins(&text)
-                ));
-            };
-            met.clauses.push(format!("its body has `{}`", told(found.as_str())));
-        }
-        if let Some(json) = &self.json {
-            if answer.cut {
-                return Err(format!(
-                    "its body has more than {} KiB, too much to be read as JSON",
-                    BODY_BYTES / 1024
-                ));
-            }
-            let found = json.judge(&answer.body)?;
-            met.clauses.push(found.text);
-            met.level = found.number;
-        }
-        Ok(())
     }
 }
 
@@ -192,18 +138,6 @@ fn field(answer: &Answer, name: &HeaderName, text: &str) -> Result<String, Strin
     }
 }
 
-/// How a body begins, in a sentence.
-fn begins(text: &str) -> String {
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
-    match line {
-        None => "is empty".into(),
-        Some(line) => {
-            let line = &line[..line.floor_char_boundary(80)];
-            format!("begins with `{}`", told(line))
-        }
-    }
-}
-
 fn fields(options: &mut Options<'_>) -> Vec<(HeaderName, String)> {
     let mut fields = Vec::new();
     for (name, text) in options.table("expectHeaders").unwrap_or_default() {
@@ -217,26 +151,4 @@ fn fields(options: &mut Options<'_>) -> Vec<(HeaderName, String)> {
         }
     }
     fields
-}
-
-fn pattern(options: &mut Options<'_>) -> Option<Regex> {
-    let text = options.any_text("matches").filter(|text| !text.is_empty())?;
-    match Regex::new(text) {
-        Ok(pattern) => Some(pattern),
-        Err(error) => {
-            let wrong = format!("it is no regular expression: {}", last_line(&error));
-            options.fault(
-                "matches",
-                wrong,
-                "one in the syntax of Rust, RE2 or Go, without look-around",
-            );
-            None
-        }
-    }
-}
-
-/// The line that says what is wrong; those before it draw where.
-fn last_line(error: &regex::Error) -> String {
-    let text = error.to_string();
-    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }

@@ -6,15 +6,26 @@ use fletchck_shared::Secret;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
 use http_body_util::Full;
 
-use super::place::Place;
+use super::{
+    place::Place,
+    secret::{is_secret, lossy},
+};
 use crate::checks::{Opt, Options, Shape, net::Steps};
 
 /// The option `headers`.
-pub(super) const HEADERS: Opt =
-    Opt::new("headers", Shape::Table, "none", "fields that are sent with the request");
+pub(super) const HEADERS: Opt = Opt::new(
+    "headers",
+    Shape::Table,
+    "none",
+    "fields that are sent with the request; `NAME_file` names a file with the text of one",
+);
 
 /// The option `reqBody`.
-pub(super) const REQ_BODY: Opt = Opt::text("reqBody", "none", "body that is sent with the request");
+pub(super) const REQ_BODY: Opt = Opt::text(
+    "reqBody",
+    "none",
+    "body that is sent with the request; `reqBody_file` names a file with it",
+);
 
 /// The option `username`.
 pub(super) const USERNAME: Opt = Opt::text("username", "none", "user of basic authentication");
@@ -24,6 +35,9 @@ pub(super) const PASSWORD: Opt = Opt::secret("password", "password of the user")
 
 /// The option `token`.
 pub(super) const TOKEN: Opt = Opt::secret("token", "token of bearer authentication");
+
+/// What the key of a field ends in whose text is in a file.
+const FILE: &str = "_file";
 
 /// Fields that belong to the connection and are not the owner's to set.
 const OURS: [HeaderName; 5] = [
@@ -233,7 +247,18 @@ fn method(options: &mut Options<'_>, wants_body: bool, sends: bool) -> Option<Me
 
 fn fields(options: &mut Options<'_>) -> HeaderMap {
     let mut fields = HeaderMap::new();
-    for (name, text) in options.table("headers").unwrap_or_default() {
+    let table = options.table("headers").unwrap_or_default();
+    let named = |name: &str| table.iter().any(|(other, _)| *other == name);
+    for &(given, text) in &table {
+        // What was read from a file stands beside the key that names it.
+        if let Some(name) = given.strip_suffix(FILE) {
+            if !named(name) {
+                let wrong = "the text was not read from its file";
+                options.fault_within("headers", given, wrong, "a file with the text in it");
+            }
+            continue;
+        }
+        let name = given;
         let parsed = (HeaderName::try_from(name), HeaderValue::try_from(text));
         let (Ok(name), Ok(mut value)) = parsed else {
             options.fault(
@@ -247,18 +272,8 @@ fn fields(options: &mut Options<'_>) -> HeaderMap {
             options.fault("headers", format!("{name} belongs to the connection"), "other fields");
             continue;
         }
-        value.set_sensitive(is_secret(&name));
+        value.set_sensitive(is_secret(&name) || named(&format!("{given}{FILE}")));
         fields.insert(name, value);
     }
     fields
-}
-
-/// Whether a field is likely to carry a secret.
-fn is_secret(name: &HeaderName) -> bool {
-    const SIGNS: [&str; 6] = ["auth", "cookie", "key", "token", "secret", "pass"];
-    SIGNS.iter().any(|sign| name.as_str().contains(sign))
-}
-
-fn lossy(value: &HeaderValue) -> String {
-    String::from_utf8_lossy(value.as_bytes()).into_owned()
 }

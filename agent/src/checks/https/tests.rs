@@ -66,7 +66,34 @@ async fn any_status_is_a_pass_and_the_head_is_logged_as_the_original_does() {
         format!("GET http://127.0.0.1:{}/ answered 500 Internal Server Error", server.port());
     assert_eq!(outcome.text, text);
     let phases: Vec<_> = outcome.phases.iter().map(|phase| phase.name.as_str()).collect();
-    assert_eq!(phases, ["dns", "connect", "answer"]);
+    assert_eq!(phases, ["dns", "connect", "first byte"]);
+}
+
+#[tokio::test]
+async fn a_cookie_of_the_answer_is_told_nowhere() {
+    let server = answers!(stream => {
+        let head = b"HTTP/1.1 200 OK\r\nSet-Cookie: sid=open sesame; Path=/\r\nX-Again: open sesame\r\n\r\n";
+        stream.write_all(head).await.expect("sent");
+    });
+    let expect = json!({"reqType": "GET", "expectHeaders": {"x-again": "another"}});
+    let outcome = look(&*probe("https", plain(server, expect))).await;
+    let told = [outcome.log.join("\n"), outcome.conversation.join("\n"), outcome.text].join("\n");
+    assert!(told.contains("Set-Cookie: sid=****; Path=/"), "{told}");
+    assert!(told.contains("set-cookie: sid=****; Path=/"), "{told}");
+    assert!(!told.contains("sesame"), "{told}");
+}
+
+#[tokio::test]
+async fn a_field_whose_text_came_from_a_file_is_hidden() {
+    let server = answers!(stream => {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nX-Echo: open sesame\r\n\r\n").await.expect("sent");
+    });
+    let headers = json!({"X-Door_file": "door", "X-Door": "open sesame", "X-Plain": "as it is"});
+    let outcome = look(&*probe("https", plain(server, json!({"headers": headers})))).await;
+    let said = outcome.conversation.join("\n");
+    assert!(said.contains("> x-door: ****") && said.contains("> x-plain: as it is"), "{said}");
+    assert!(!said.contains("door_file") && !said.contains("sesame"), "{said}");
+    assert!(!outcome.log.join("").contains("sesame"), "{:?}", outcome.log);
 }
 
 #[tokio::test]
@@ -391,6 +418,7 @@ fn options_are_judged() {
         (json!({"hostname": "a", "jsonIs": "up"}), "jsonPath"),
         (json!({"hostname": "a", "headers": {"Content-Length": "5"}}), "headers"),
         (json!({"hostname": "a", "headers": {"A b": "5"}}), "headers"),
+        (json!({"hostname": "a", "headers": {"X-Key_file": "k"}}), "headers.X-Key_file"),
         (json!({"hostname": "a", "username": "u"}), "password"),
         (json!({"hostname": "a", "token": "t", "username": "u", "password": "p"}), "token"),
         (json!({"hostname": "a", "token": "t", "tls": false}), "tls"),

@@ -65,6 +65,7 @@ struct Mail {
     reach: Reach,
     tls: Tls,
     login: Option<Login>,
+    alerts: bool,
 }
 
 /// Reads the options that all of them share, and makes the check.
@@ -79,13 +80,14 @@ pub(super) fn plan(options: &mut Options<'_>, service: Service) -> Option<Plan> 
         let wrong = "with `selfsigned` it goes to whoever answers";
         options.warning("password", wrong, "trust the server's certificate with `cafile` instead");
     }
-    Some(Plan::Probe(Arc::new(Mail { service, reach: reach?, tls, login })))
+    let alerts = options.flag("warnAlerts", false);
+    Some(Plan::Probe(Arc::new(Mail { service, reach: reach?, tls, login, alerts })))
 }
 
 #[async_trait]
 impl Probe for Mail {
     async fn look(&self, look: &Look<'_>) -> Outcome {
-        converse(self, look).await
+        converse(self, look).await.alerting(self.alerts)
     }
 
     fn limit(&self) -> Duration {

@@ -127,7 +127,8 @@ impl Family {
         }
     }
 
-    fn of(self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    /// Those of these addresses that are used, in this order.
+    pub(crate) fn of(self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
         let is = |address: &SocketAddr, version| address.is_ipv6() == (version == Version::Six);
         match self {
             Self::Any => {}

@@ -10,6 +10,7 @@ use hickory_resolver::{
     Resolver,
     config::{LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig},
     net::{NetError, runtime::TokioRuntimeProvider},
+    system_conf,
 };
 
 /// Longest wait for one answer of one name server, so that a second one is asked within the limit of most checks.
@@ -56,6 +57,15 @@ pub(crate) async fn addresses(name: &str) -> Result<Vec<IpAddr>, ResolveError> {
         }
     };
     lookup(name, builder).await
+}
+
+/// The name servers of this machine, in the order it asks them, read anew each time.
+pub(crate) fn name_servers() -> Vec<IpAddr> {
+    match system_conf::read_system_conf() {
+        Ok((config, _)) => config.name_servers().iter().map(|server| server.ip).collect(),
+        // Without a resolv.conf it is this machine itself, or nobody (resolv.conf(5)).
+        Err(_) => vec![Ipv4Addr::LOCALHOST.into()],
+    }
 }
 
 type Builder = hickory_resolver::ResolverBuilder<TokioRuntimeProvider>;

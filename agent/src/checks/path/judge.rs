@@ -25,6 +25,8 @@ pub(super) struct Tally {
     bad: u64,
     /// What is wrong with the first of the bad.
     named: Vec<String>,
+    /// Why the first that is worth a look is.
+    warned: Option<String>,
 }
 
 impl Tally {
@@ -40,6 +42,10 @@ impl Tally {
             if self.named.len() < NAMED {
                 self.named.push(format!("{} {}", shown(&found), wrong.join(" and ")));
             }
+        }
+        if self.warned.is_none() {
+            let warns = rule.warns(&found, now);
+            self.warned = warns.map(|why| format!("{} is {why}", shown(&found)));
         }
         if self.newest.as_ref().is_none_or(|newest| newest.modified < found.modified) {
             self.newest = Some(found.clone());
@@ -114,11 +120,16 @@ impl PathCheck {
         } else {
             self.rule.level(found, now)
         };
+        let warning = if every { tally.warned } else { self.rule.warns(found, now) };
         let outcome = if faults.is_empty() {
-            Outcome::pass(match every {
+            let mut text = match every {
                 true => format!("all {count} that match {text} are as they must be"),
                 false => format!("{name}{among} is {age} old and has {}", size_words(found.size)),
-            })
+            };
+            if let Some(why) = &warning {
+                text.push_str(&format!(", {why}"));
+            }
+            Outcome::pass(text).warning(warning.is_some()).alerting(self.alerts)
         } else {
             Outcome::fail(faults.join("; "))
         };

@@ -17,6 +17,8 @@ pub(super) struct Rule {
     pub(super) age: (Option<Duration>, Option<Duration>),
     pub(super) size: (Option<u64>, Option<u64>),
     pub(super) count: (Option<u64>, Option<u64>),
+    /// Age and size over which a file that is as it must be is worth a look.
+    pub(super) warn: (Option<Duration>, Option<u64>),
 }
 
 impl Rule {
@@ -37,7 +39,7 @@ impl Rule {
         if let Some(least) = self.age.0.filter(|least| age < *least) {
             wrong.push(format!("is {old} old, less than {}", time_words(least)));
         }
-        let sized = self.size.0.is_some() || self.size.1.is_some();
+        let sized = self.size != (None, None) || self.warn.1.is_some();
         if sized && found.form == Form::Folder {
             wrong.push(
                 "is a folder, which has no size: end the path in `/*` for what is in it".into(),
@@ -50,16 +52,24 @@ impl Rule {
         wrong
     }
 
+    /// Why a file that is as it must be is worth a look, the end of a sentence about it.
+    pub(super) fn warns(&self, found: &Found, now: SystemTime) -> Option<String> {
+        let (old, large) = self.warn;
+        let old = old.filter(|warn| age(found, now) > *warn).map(time_words);
+        let large = large.filter(|warn| found.size > *warn).map(size_words);
+        old.or(large).map(|warn| format!("over the warning at {warn}"))
+    }
+
     /// The value that people want to see of a file: its age where that is judged, else its size.
     pub(super) fn level(&self, found: &Found, now: SystemTime) -> String {
-        let aged = self.age.0.is_some() || self.age.1.is_some();
-        let sized = self.size.0.is_some() || self.size.1.is_some();
+        let aged = self.age != (None, None) || self.warn.0.is_some();
+        let sized = self.size != (None, None) || self.warn.1.is_some();
         if sized && !aged { size_words(found.size) } else { time_words(age(found, now)) }
     }
 
     /// Whether age or size matter.
     pub(super) fn judges_one(&self) -> bool {
-        self.age != (None, None) || self.size != (None, None)
+        self.age != (None, None) || self.size != (None, None) || self.warn != (None, None)
     }
 }
 

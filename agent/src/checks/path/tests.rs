@@ -55,6 +55,29 @@ async fn a_backup_is_young_and_large_enough_or_it_fails() {
 }
 
 #[tokio::test]
+async fn a_file_that_grows_old_or_large_is_a_warning_before_it_fails() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    write(&folder.join("a.gz"), 2_000_000, 3);
+    write(&folder.join("b.gz"), 10, 30);
+    let old = json!({"maxAge": "50 h", "warnAge": "26 h"});
+    let outcome = seen(folder, "b.gz", old.clone()).await;
+    assert_eq!(outcome.text, "/b.gz is 30 h old and has 10 B, over the warning at 26 h");
+    assert_eq!((outcome.verdict, outcome.warning), (Verdict::Pass, true));
+    let newest = seen(folder, "*.gz", old).await;
+    assert!(!newest.warning, "{newest:?}");
+    let every = json!({"which": "every", "warnSize": "1 MB", "warnAlerts": true});
+    let outcome = seen(folder, "*.gz", every).await;
+    assert_eq!(
+        outcome.text,
+        "all 2 that match /*.gz are as they must be, /a.gz is over the warning at 1 MB"
+    );
+    assert_eq!((outcome.verdict, outcome.warning), (Verdict::Fail, true));
+    let late = json!({"path": "/a", "maxAge": 5, "warnAge": 5, "maxSize": 5, "warnSize": 6});
+    assert_eq!(faults("path", late), ["warnAge", "warnSize"]);
+}
+
+#[tokio::test]
 async fn a_queue_is_worked_off() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();

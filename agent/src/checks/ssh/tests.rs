@@ -15,7 +15,7 @@ use tokio::{
 use super::*;
 use crate::checks::{
     Before,
-    testing::{faults, look, look_after, probe},
+    testing::{faults, look, look_after, probe, read},
 };
 
 const ED25519: Algorithm = Algorithm::Ed25519;
@@ -242,13 +242,27 @@ async fn a_session_ends_with_the_look() {
     silent.await.expect("no panic").expect("the connection ends with the look").ok();
 }
 
-#[test]
-fn a_host_key_is_one_or_it_is_told() {
+#[tokio::test]
+async fn a_host_key_that_is_none_is_warned_of_and_fails() {
+    let key = key(ED25519);
+    let port = server(vec![key.clone()], Preferred::DEFAULT).await;
     for wrong in ["SHA256:short", "AAAA", "MD5:aa:bb", "none"] {
+        let options = json!({"hostname": "127.0.0.1", "port": port, "hostkey": wrong});
+        let (plan, faults) = read("ssh", options);
+        let told: Vec<_> = faults.iter().map(|f| (f.option.as_str(), f.warning)).collect();
+        assert_eq!(told, [("hostkey", true)], "{wrong}");
+        let Some(Plan::Probe(ssh)) = plan else { panic!("{wrong}: {plan:?}") };
+        // What was seen before is no excuse for it.
+        let before = Before { kept: Some(base64(&key).into()), ..Before::default() };
+        let outcome = look_after(&*ssh, &before).await;
+        assert_eq!((outcome.verdict, outcome.learned), (Verdict::Fail, None), "{wrong}");
+        assert_eq!(outcome.soft_fail.as_deref(), Some("hostkey"));
         assert_eq!(
-            faults("ssh", json!({"hostname": "a", "hostkey": wrong})),
-            ["hostkey"],
-            "{wrong}"
+            outcome.text,
+            format!(
+                "SSH at 127.0.0.1:{port} shows the host key {} (ssh-ed25519), wanted a text that is no host key known here: set `hostkey` to the line of a `.pub` file, the base64 in that, or a fingerprint `SHA256:…`",
+                fingerprint(&key)
+            )
         );
     }
     assert!(faults("ssh", json!({"hostname": "a", "hostkey": ""})).is_empty());

@@ -1,5 +1,6 @@
 //! The engine with a real store and real checks, without a network.
 
+mod alerts;
 mod local;
 mod push;
 mod remote;
@@ -86,6 +87,11 @@ impl Running {
             }
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         };
+        // What was told is not kept, so it is written down as it is stored.
+        let notes = "CREATE TABLE IF NOT EXISTS told (name, news, at, action);
+            CREATE TRIGGER IF NOT EXISTS tells AFTER INSERT ON deliveries BEGIN INSERT INTO told VALUES (
+                new.name, json_extract(new.notice, '$.news'), json_extract(new.notice, '$.at'), new.action); END";
+        store.call(move |db| db.execute_batch(notes)).await.expect("noted");
         let stop = CancellationToken::new();
         let who = (AgentId::try_from("hub-1").expect("an id"), Tz::UTC, wall.clock());
         let engine = Engine::start(site(&config), Vec::new(), who, store.clone(), stop.clone())
@@ -139,6 +145,16 @@ impl Running {
         self.settle().await;
     }
 
+    /// Waits for something that follows by itself.
+    async fn settled(&self, there: impl Fn() -> bool) {
+        let mut changes = self.board().changes();
+        while !there() {
+            let change = tokio::time::timeout(std::time::Duration::from_secs(20), changes.recv());
+            // A reader that fell behind looks again.
+            _ = change.await.expect("it follows");
+        }
+    }
+
     async fn settle(&self) {
         for _ in 0..3 {
             self.ask(Request::Silent(AgentId::try_from("nobody").expect("an id"), String::new()))
@@ -155,19 +171,31 @@ impl Running {
         self.board().check(check).unwrap_or_else(|| panic!("no check `{check}`"))
     }
 
-    /// What happened to a check, oldest first.
+    /// What happened to a check, oldest first; with `!` what was told.
     async fn transitions(&self, check: &str) -> Vec<String> {
         let check = check.to_owned();
         self.store
             .call(move |db| {
                 let mut select = db.prepare(
-                    "SELECT json_extract(entry, '$.kind') || CASE json_extract(entry, '$.tell')
-                     WHEN 1 THEN '!' ELSE '' END FROM transitions WHERE name = ?1 ORDER BY id",
+                    "SELECT json_extract(entry, '$.kind') || CASE WHEN EXISTS (
+                         SELECT 1 FROM told WHERE told.name = transitions.name
+                         AND told.news = json_extract(entry, '$.kind') AND told.at = json_extract(entry, '$.at')
+                     ) THEN '!' ELSE '' END FROM transitions WHERE name = ?1 ORDER BY id",
                 )?;
                 select.query_map([check], |row| row.get(0))?.collect()
             })
             .await
             .expect("read")
+    }
+
+    /// What was told of a check, oldest first.
+    async fn told(&self, check: &str) -> Vec<String> {
+        let check = check.to_owned();
+        let read = move |db: &mut rusqlite::Connection| {
+            let mut select = db.prepare("SELECT news FROM told WHERE name = ?1 ORDER BY rowid")?;
+            select.query_map([check], |row| row.get(0))?.collect()
+        };
+        self.store.call(read).await.expect("read")
     }
 
     async fn outgoing(&self) -> Vec<OutgoingRow> {

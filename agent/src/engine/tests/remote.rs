@@ -26,7 +26,7 @@ async fn an_unknown_name_is_added_at_once_and_kept_over_a_restart() {
     let running = running.restart(json!({})).await;
     assert_eq!(running.view("disk").state, view.state);
     running.hear(None, "v1/disk", &message(&running, "disk", false, 1)).await;
-    assert_eq!(running.transitions("disk").await, ["failed!", "recovered!"]);
+    assert_eq!(running.transitions("disk").await, ["failed", "recovered"]);
 }
 
 #[tokio::test]
@@ -278,4 +278,21 @@ async fn a_check_deleted_and_heard_again_at_once_is_there_after_a_restart() {
     running.settle().await;
     let running = running.restart(json!({})).await;
     assert_eq!(running.view("nas/root").state.word(), "fail");
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_a_little_is_no_silence() {
+    let config =
+        json!({ "checks": { "disk": { "type": "remote", "options": { "timeout": 60 } } } });
+    let running = Running::start(config).await;
+    running.hear(None, "v1/disk", &message(&running, "disk", false, 120)).await;
+    for _ in 0..3 {
+        running.wall.pass(TimeDelta::seconds(40));
+        running.hear(None, "v1/disk", &message(&running, "disk", false, 0)).await;
+        running.ask(Request::Run(name("disk"))).await;
+        assert_eq!(running.view("disk").state.word(), "pass");
+    }
+    running.wall.pass(TimeDelta::seconds(61));
+    running.ask(Request::Run(name("disk"))).await;
+    assert_eq!(running.view("disk").state.word(), "fail");
 }

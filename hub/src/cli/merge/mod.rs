@@ -6,7 +6,10 @@ mod table;
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail, ensure};
-use fletchck_agent::config::{edit, load};
+use fletchck_agent::{
+    config::{edit, load},
+    say,
+};
 use fletchck_shared::config::Severity;
 use serde_json::Value;
 
@@ -26,17 +29,17 @@ pub fn merge(config: &Path, file: &Path) -> Result<()> {
     let changed = edit(config, |site| told = apply::apply(&import, site))?;
     notes.append(&mut told);
     for note in &notes {
-        eprintln!("warning: {note}");
+        say::err(format_args!("warning: {note}"));
     }
     if !changed {
-        println!("{} has nothing new for {}", file.display(), config.display());
+        say::out(&format!("{} has nothing new for {}\n", file.display(), config.display()))?;
         return Ok(());
     }
-    println!("merged {} into {}", file.display(), config.display());
+    say::out(&format!("merged {} into {}\n", file.display(), config.display()))?;
     // What came in may not fit what was there.
     let faults = load(config)?.faults;
     for fault in faults.iter().filter(|fault| fault.severity == Severity::Error) {
-        eprintln!("{fault}");
+        say::err(fault);
     }
     Ok(())
 }

@@ -87,7 +87,8 @@ pub(super) fn read(text: &str) -> Result<Read, Vec<String>> {
     };
     for wanted in ["name", "checkType"] {
         if !header.iter().any(|column| column == wanted) {
-            return Err(vec![format!("line 1: there is no column `{wanted}`")]);
+            let hint = separator(&header).unwrap_or_default();
+            return Err(vec![format!("line 1: there is no column `{wanted}`{hint}")]);
         }
     }
     let mut notes = columns(&header);
@@ -110,6 +111,15 @@ pub(super) fn read(text: &str) -> Result<Read, Vec<String>> {
         return Err(faults);
     }
     Ok((Map::from_iter([("checks".to_owned(), checks.into())]), notes))
+}
+
+/// What to do where something else than commas stands between the columns, as spreadsheets in some countries write them.
+fn separator(header: &[String]) -> Option<&'static str> {
+    match header {
+        [all] if all.contains(';') => Some("; put `,` between the columns, not `;`"),
+        [all] if all.contains('\t') => Some("; put `,` between the columns, not tabs"),
+        _ => None,
+    }
 }
 
 /// Warns of columns that are not known.

@@ -166,3 +166,15 @@ fn files_are_merged_whole_or_not_at_all() {
     merge(&path, &path).expect_err("the same file");
     merge(&path, &path.with_file_name("nowhere")).expect_err("no file");
 }
+
+#[test]
+fn a_table_with_another_separator_says_what_to_put() {
+    let told = |text: &str| table::read(text).expect_err("no table").join("\n");
+    let semicolons = told("name;checkType\nroot;disk\n");
+    assert_eq!(
+        semicolons,
+        "line 1: there is no column `name`; put `,` between the columns, not `;`"
+    );
+    assert!(told("name\tcheckType\n").ends_with("not tabs"));
+    assert_eq!(told("checkType\n"), "line 1: there is no column `name`");
+}

@@ -43,7 +43,7 @@ fn an_agent_is_away_once_its_grace_is_over_and_back_at_its_birth() {
     assert_eq!(status(&mut agents, false, live(100, 0)), "-nas");
     assert_eq!(agents.next(), Some(at(130)));
     assert_eq!(short(agents.tick(at(129))), "");
-    assert_eq!(short(agents.tick(at(130))), "!nas away@100");
+    assert_eq!(short(agents.tick(at(130))), "-nas !nas away@100");
     assert_eq!(agents.next(), None);
     assert_eq!(status(&mut agents, false, live(150, 0)), "", "it is known to be away");
     assert_eq!(status(&mut agents, true, live(200, 200)), "+nas back");
@@ -107,14 +107,14 @@ fn what_a_broker_kept_from_before_a_death_brings_nobody_back_to_life() {
     status(&mut agents, true, live(0, 0));
     agents.doubt(at(100));
     assert_eq!(short(agents.spoke(&id("nas"), Some(at(99)), at(101))), "");
-    assert_eq!(short(agents.tick(at(130))), "!nas away@0");
-    assert_eq!(short(agents.spoke(&id("nas"), Some(at(140)), at(140))), "+nas back");
+    assert_eq!(short(agents.tick(at(220))), "-nas !nas away@100");
+    assert_eq!(short(agents.spoke(&id("nas"), Some(at(240)), at(240))), "+nas back");
     // By a clock that is an hour ahead.
-    let info = Info { clock: Some(at(3750)), ..Info::default() };
-    agents.info(&id("nas"), info, live(150, None)).expect("room");
-    status(&mut agents, false, live(200, None));
-    assert_eq!(short(agents.spoke(&id("nas"), Some(at(3799)), at(201))), "");
-    assert_eq!(short(agents.spoke(&id("nas"), Some(at(3801)), at(201))), "+nas");
+    let info = Info { clock: Some(at(3850)), ..Info::default() };
+    agents.info(&id("nas"), info, live(250, None)).expect("room");
+    status(&mut agents, false, live(300, None));
+    assert_eq!(short(agents.spoke(&id("nas"), Some(at(3899)), at(301))), "");
+    assert_eq!(short(agents.spoke(&id("nas"), Some(at(3901)), at(301))), "+nas");
 }
 
 #[test]
@@ -122,7 +122,42 @@ fn agents_known_before_the_start_are_missing_unless_they_come() {
     let mut agents = agents();
     assert_eq!(short(agents.expect([id("nas"), id("pi")], at(0))), "-nas -pi");
     assert_eq!(status(&mut agents, true, live(5, 5)), "+nas here");
-    assert_eq!(short(agents.tick(at(30))), "!pi missing@0");
+    assert_eq!(short(agents.tick(at(120))), "-pi !pi missing@0");
+}
+
+#[test]
+fn a_fleet_has_the_time_of_its_longest_wait_to_come_back_after_an_outage() {
+    // Whoever has just begun to wait for a minute is back after two, however short the grace is.
+    let back = i64::try_from(BACK_WITHIN.as_secs()).expect("short");
+    let mut agents = agents();
+    agents.expect([id("nas"), id("pi")], at(0));
+    assert_eq!(agents.next(), Some(at(back)));
+    assert_eq!(status(&mut agents, true, live(back - 1, 0)), "+nas here");
+    // The broker goes and comes back; before that, `pi` was due.
+    agents.doubt(at(back));
+    assert_eq!(agents.next(), Some(at(2 * back)));
+    assert_eq!(status(&mut agents, true, live(2 * back - 1, 0)), "+nas");
+    assert_eq!(short(agents.tick(at(2 * back))), "-pi !pi missing@0");
+    // One that goes by itself has its grace.
+    status(&mut agents, false, live(1000, 0));
+    assert_eq!(agents.next(), Some(at(1030)));
+    // And where that is longer, it is so after an outage too.
+    agents.limit(Duration::from_secs(600), 3);
+    agents.doubt(at(1010));
+    assert_eq!(agents.next(), Some(at(1610)));
+}
+
+#[test]
+fn what_is_heard_once_the_broker_is_back_is_not_doubted() {
+    let mut agents = agents();
+    status(&mut agents, true, live(0, 0));
+    // Kept by the broker, and told to whoever connects; that it is back is known a moment later.
+    let kept = Spoken { retained: true, ..live(100, 0) };
+    assert_eq!(status(&mut agents, true, kept), "+nas");
+    agents.doubt(at(99));
+    assert_eq!(agents.next(), None);
+    agents.doubt(at(101));
+    assert_eq!(agents.next(), Some(at(221)));
 }
 
 #[test]
@@ -130,7 +165,7 @@ fn a_retained_death_heard_at_the_start_is_told_as_one() {
     let mut agents = agents();
     let spoken = Spoken { retained: true, ..live(0, -500) };
     assert_eq!(status(&mut agents, false, spoken), "-nas");
-    assert_eq!(short(agents.tick(at(30))), "!nas away@0");
+    assert_eq!(short(agents.tick(at(30))), "-nas !nas away@0");
 }
 
 #[test]

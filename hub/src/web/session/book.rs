@@ -186,10 +186,6 @@ mod tests {
             self.inner.remove(id)
         }
 
-        fn remove_user(&self, user: &str) -> Result<(), SessionError> {
-            self.inner.remove_user(user)
-        }
-
         fn purge(&self, now: DateTime<Utc>) -> Result<(), SessionError> {
             self.inner.purge(now)
         }

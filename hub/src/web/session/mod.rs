@@ -50,11 +50,6 @@ pub trait Sessions: Send + Sync {
     /// # Errors
     /// The store's own.
     fn remove(&self, id: &SessionId) -> Result<(), SessionError>;
-    /// Ends all of one user.
-    ///
-    /// # Errors
-    /// The store's own.
-    fn remove_user(&self, user: &str) -> Result<(), SessionError>;
     /// Forgets those that have expired.
     ///
     /// # Errors

@@ -106,11 +106,6 @@ impl Sessions for SqliteSessions {
         Ok(())
     }
 
-    fn remove_user(&self, user: &str) -> Result<(), SessionError> {
-        self.connection().execute("DELETE FROM web_session WHERE user = ?", [user])?;
-        Ok(())
-    }
-
     fn purge(&self, now: DateTime<Utc>) -> Result<(), SessionError> {
         let now = now.timestamp_millis();
         self.connection().execute("DELETE FROM web_session WHERE expires <= ?", [now])?;
@@ -153,7 +148,7 @@ mod tests {
         assert_eq!(store.get(&id(3)).expect("get"), None);
         store.purge(DateTime::from_timestamp(100, 0).expect("a time")).expect("purge");
         assert_eq!(store.get(&id(1)).expect("get"), None);
-        store.remove_user("b").expect("remove");
+        store.remove(&id(2)).expect("remove");
         assert_eq!(store.get(&id(2)).expect("get"), None);
     }
 

@@ -36,12 +36,12 @@ pub(super) const HUNTER2: &str = "$argon2id$v=19$m=64,t=1,p=1$Xlz224ylVNxwxSF2At
 pub(super) const HUNTER2_AGAIN: &str = "$argon2id$v=19$m=64,t=1,p=1$RyBWYpzVBVY6HCDUojOhRg$XWJ8I8lGAHLpUhlLQoBA/CpgYo0g914LpUj6y03Dv5U";
 
 /// A site, its board empty.
-pub(super) struct Site {
+pub(in crate::web) struct Site {
     pub(super) board: Arc<Board>,
     pub(super) inbox: Inbox,
     pub(super) settings: Arc<ArcSwap<Settings>>,
     pub(super) now: Arc<Mutex<DateTime<Utc>>>,
-    pub(super) state: WebState,
+    pub(in crate::web) state: WebState,
     app: Router,
     engine: Handle,
     path: PathBuf,
@@ -64,12 +64,12 @@ pub(super) struct Browser {
 }
 
 impl Site {
-    pub(super) fn new() -> Self {
+    pub(in crate::web) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("site.db");
         Store::open(&path).expect("the engine's store");
         let board = Arc::new(Board::default());
-        let (engine, inbox) = Handle::new(board.clone(), 8);
+        let (engine, inbox) = Handle::new(board.clone(), Arc::default(), 8);
         let users = ["admin", ""].map(|user| (user.to_owned(), Secret::new(HUNTER2)));
         let settings = Settings { name: "Kennel".into(), users: users.into(), zone: ZONE };
         let settings = Arc::new(ArcSwap::from_pointee(settings));

@@ -36,7 +36,8 @@ async fn a_right_password_opens_the_site_and_a_strict_cookie_keeps_it_open() {
     let cookie = answer.headers[header::SET_COOKIE].to_str().expect("text");
     let (name, attributes) = cookie.split_once("; ").expect("attributes");
     assert!(name.starts_with("__Host-fletchck=") && name.len() == "__Host-fletchck=".len() + 43);
-    assert_eq!(attributes, "Path=/; Secure; HttpOnly; SameSite=Strict");
+    // Two days, as with the original: without that, it ends with the browser.
+    assert_eq!(attributes, "Max-Age=172800; Path=/; Secure; HttpOnly; SameSite=Strict");
     assert!(inside(&mut browser).await);
     assert_eq!(browser.get("/login").await.status, StatusCode::SEE_OTHER);
 }

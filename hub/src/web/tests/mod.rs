@@ -1,6 +1,6 @@
 //! The pages, asked without a socket.
 
-mod client;
+pub(super) mod client;
 mod live;
 mod login;
 mod names;

@@ -157,6 +157,30 @@ async fn run_and_delete_reach_the_engine() {
 }
 
 #[tokio::test]
+async fn what_is_only_heard_of_has_no_button_that_would_do_nothing() {
+    let mut site = Site::new();
+    for (name, kind) in [("v1", "remote"), ("backup", "push")] {
+        let mut heard = failing(name, "nothing was heard");
+        heard.kind = kind.into();
+        site.board.put(heard);
+    }
+    site.board.put(failing("web", "no"));
+    let mut browser = site.admin().await;
+    let overview = browser.get("/").await.body;
+    assert_eq!(overview.matches("Run again").count(), 1, "{overview}");
+    assert!(browser.get("/check/web").await.body.contains("Run now"));
+    let token = browser.token().await;
+    for name in ["v1", "backup"] {
+        let page = browser.get(&format!("/check/{name}")).await.body;
+        assert!(!page.contains("Run now"), "{page}");
+        let answer = browser.post("/run", &[("token", &token), ("check", name)]).await;
+        assert_eq!(answer.status, StatusCode::CONFLICT);
+        assert!(answer.body.contains("runs elsewhere"), "{}", answer.body);
+    }
+    assert!(site.inbox.requests.try_recv().is_err(), "the engine is not bothered");
+}
+
+#[tokio::test]
 async fn health_needs_no_login_and_tells_nothing_else() {
     let site = Site::new();
     site.board.put(failing("secret", "secret"));

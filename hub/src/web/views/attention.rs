@@ -12,7 +12,7 @@ use fletchck_shared::{
 };
 
 use super::{failing, kind, render, sentence};
-use crate::web::page::check_address;
+use crate::web::{check::may_run, page::check_address};
 
 /// Failing checks that are shown with their log; the others are in the list below.
 const CARDS: usize = 50;
@@ -47,6 +47,7 @@ struct Card<'a> {
     sentence: &'a str,
     since: Option<String>,
     log: String,
+    may_run: bool,
 }
 
 #[derive(Template)]
@@ -121,6 +122,7 @@ fn card(view: &CheckView) -> Card<'_> {
         sentence: sentence(view),
         since: view.state.last_fail.map(|at| time::people(at, view.zone)),
         log,
+        may_run: may_run(view),
         view,
     }
 }

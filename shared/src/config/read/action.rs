@@ -3,9 +3,9 @@
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use super::options;
+use super::{delivery::delivery, options, policy};
 use crate::{
-    ActionName,
+    ActionName, Severity,
     config::{Action, Fault, Kinds, ORIGINAL_ACTIONS, Path, near, table::Table},
 };
 
@@ -24,6 +24,7 @@ pub(super) fn actions(
             None => left_out.push(name.clone()),
         }
     }
+    failovers(&mut actions, path, faults);
     (actions, left_out)
 }
 
@@ -70,7 +71,58 @@ fn action(
             table.error("type", format!("there is no type of action `{kind}`"), right);
         }
     }
+    let severity = policy::severity(&mut table, "severity").unwrap_or(Severity::Warning);
     let sound = table.sound();
+    // A fault in how it is told does not keep it from telling.
+    let delivery = delivery(&mut table);
     faults.append(&mut table.close());
-    Some((name?, Action { kind: kind?.into(), options })).filter(|_| sound)
+    let action = Action { kind: kind?.into(), options, severity, delivery };
+    Some((name?, action)).filter(|_| sound)
+}
+
+/// A failover must be there, and one that leads back to where it came from would never end.
+fn failovers(actions: &mut IndexMap<ActionName, Action>, path: &Path, faults: &mut Vec<Fault>) {
+    let names: Vec<ActionName> = actions.keys().cloned().collect();
+    for name in &names {
+        let Some(next) = actions.get(name).and_then(|action| action.delivery.failover.clone())
+        else {
+            continue;
+        };
+        let place = path.key(name.as_str()).key("failover");
+        let fault = if actions.contains_key(&next) {
+            let mut way = vec![name.clone()];
+            let mut at = Some(next);
+            while let Some(next) = at.filter(|next| !way.contains(next)) {
+                at = actions.get(&next).and_then(|action| action.delivery.failover.clone());
+                way.push(next.clone());
+                // The last of the way that leads back into itself.
+                if at.as_ref().is_some_and(|at| way.contains(at)) {
+                    break;
+                }
+            }
+            let circle = way
+                .last()
+                .and_then(|last| actions.get(last))
+                .is_some_and(|last| last.delivery.failover.as_ref() == Some(name));
+            circle.then(|| {
+                let way: Vec<&str> = way.iter().map(ActionName::as_str).collect();
+                Fault::error(
+                    place,
+                    format!("a circle: {} stand in for each other", way.join(", ")),
+                    "leave out one of these; until then this one has none",
+                )
+            })
+        } else {
+            let others: Vec<&str> =
+                names.iter().filter(|other| *other != name).map(ActionName::as_str).collect();
+            let wrong = format!("there is no action `{next}` to stand in");
+            Some(Fault::error(place, wrong, near::instead(next.as_str(), &others, "actions")))
+        };
+        if let Some(fault) = fault {
+            faults.push(fault);
+            if let Some(action) = actions.get_mut(name) {
+                action.delivery.failover = None;
+            }
+        }
+    }
 }

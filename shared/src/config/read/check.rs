@@ -1,21 +1,19 @@
 //! One entry of `checks`, without what it has to do with others.
 
-use std::{num::NonZeroU32, sync::LazyLock};
+use std::{collections::HashMap, sync::LazyLock};
 
 use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
-use super::{ZONE_RIGHT, edges::Names, options, zone};
+use super::{ZONE_RIGHT, edges::Names, options, policy::Partial, zone};
 use crate::{
     ActionName, CheckName,
     config::{Check, Fault, Kinds, ORIGINAL_CHECKS, Path, Severity, near, table::Table},
     schedule::Trigger,
+    time,
     topic::Topic,
     wire,
 };
-
-/// Largest threshold and number of retries that makes any sense.
-const COUNT_MAX: i64 = 1_000_000;
 
 static NO_OPTIONS: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
 
@@ -34,14 +32,25 @@ pub(super) struct Draft<'a> {
     pub(super) faults: Vec<Fault>,
 }
 
-/// Reads one entry. `site_zone` is the zone of times in its runtime data.
+/// What the site decides for its checks.
+#[derive(Debug)]
+pub(super) struct Common<'a> {
+    pub(super) actions: &'a Names<ActionName>,
+    /// What holds where neither a check nor its group decides.
+    pub(super) defaults: &'a Partial,
+    /// What holds for the checks of a group, by its name.
+    pub(super) groups: &'a HashMap<String, Partial>,
+    /// The zone of times in runtime data.
+    pub(super) zone: Tz,
+}
+
+/// Reads one entry.
 pub(super) fn draft<'a>(
     key: &'a str,
     value: &'a Value,
     path: Path,
     kinds: &impl Kinds,
-    actions: &Names<ActionName>,
-    site_zone: Tz,
+    common: &Common<'_>,
 ) -> Draft<'a> {
     let mut draft = Draft {
         key,
@@ -75,23 +84,28 @@ pub(super) fn draft<'a>(
     }
     let timezone = timezone(given, &mut table);
     let mut untold = Vec::new();
+    let group = group(&mut table, common);
+    let own = Partial::read(&mut table, common.actions, &mut untold);
+    let decided = own.or(group.unwrap_or(&Partial::default())).or(common.defaults).decided();
     let check = Check {
         kind: kind.unwrap_or_default().into(),
         sub_kind: table.text("subType").map(String::from),
         trigger: trigger(&mut table),
-        threshold: count(&mut table, "threshold"),
-        retries: count(&mut table, "retries"),
+        threshold: decided.threshold,
+        window: decided.window,
+        recover: decided.recover,
+        retries: decided.retries,
         priority: table.whole("priority", i64::MIN..=i64::MAX).unwrap_or(0),
         paused: table.flag("paused", false),
-        fail_action: table.flag("failAction", true),
-        pass_action: table.flag("passAction", true),
+        uplink: table.flag("uplink", true),
         publish: table.parse("publish", "a topic, `home/nas/disk` for example", Topic::try_from),
         remote_id: table.text("remoteId").map(String::from),
         timezone,
         options: known,
-        actions: told(&mut table, actions, &mut untold),
+        policy: decided.policy,
+        actions: decided.actions,
         depends: Vec::new(),
-        seed: seed(&mut table, timezone.unwrap_or(site_zone)),
+        seed: seed(&mut table, timezone.unwrap_or(common.zone)),
     };
     draft.depends = table.texts("depends");
     if kind == Some("sequence") {
@@ -128,30 +142,20 @@ fn kind<'a>(table: &mut Table<'a>, kinds: &impl Kinds) -> Option<&'a str> {
     None
 }
 
-fn count(table: &mut Table<'_>, key: &'static str) -> NonZeroU32 {
-    table
-        .whole(key, 1..=COUNT_MAX)
-        .and_then(|n| u32::try_from(n).ok())
-        .and_then(NonZeroU32::new)
-        .unwrap_or(NonZeroU32::MIN)
-}
-
-/// The actions to tell. One that is not there is a fault of that name alone, for the others are still told.
-fn told(
-    table: &mut Table<'_>,
-    actions: &Names<ActionName>,
-    faults: &mut Vec<Fault>,
-) -> Vec<ActionName> {
-    let path = table.path("actions");
-    let mut told = Vec::new();
-    for (place, name) in table.texts("actions") {
-        match actions.find(name, &path.index(place), "action", "nobody is told that way") {
-            Ok(name) if told.contains(&name) => {}
-            Ok(name) => told.push(name),
-            Err(fault) => faults.push(fault),
-        }
+/// What the group of a check decides.
+fn group<'a>(table: &mut Table<'_>, common: &Common<'a>) -> Option<&'a Partial> {
+    let name = table.text("group")?;
+    let group = common.groups.get(name);
+    if group.is_none() {
+        let mut names: Vec<&str> = common.groups.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        table.warn(
+            "group",
+            format!("there is no group `{name}`, so the site's defaults hold"),
+            near::instead(name, &names, "groups"),
+        );
     }
-    told
+    group
 }
 
 fn trigger(table: &mut Table<'_>) -> Option<Trigger> {
@@ -160,8 +164,8 @@ fn trigger(table: &mut Table<'_>) -> Option<Trigger> {
         Ok(trigger) => Some(trigger),
         Err(e) => {
             let right = match value.get("cron") {
-                Some(_) => "`{\"cron\": {\"hour\": 3, \"minute\": 30}}` for example",
-                None => "`{\"interval\": {\"minutes\": 5}}` for example",
+                Some(_) => "as in `{\"cron\": {\"hour\": 3, \"minute\": 30}}`",
+                None => "as in `{\"interval\": {\"minutes\": 5}}`",
             };
             table.error("trigger", e.to_string(), right);
             None
@@ -181,8 +185,11 @@ fn timezone(given: &Map<String, Value>, table: &mut Table<'_>) -> Option<Tz> {
 
 fn seed(table: &mut Table<'_>, zone: Tz) -> Option<crate::State> {
     let data = table.object("data").filter(|data| !data.is_empty())?;
+    // Messages have no such field, but sites that were saved do.
+    let heard = data.get("lastUpdate").and_then(Value::as_str);
+    let last_update = heard.and_then(|text| time::parse(text, zone));
     match wire::Data::read(&Value::Object(data.clone()), zone) {
-        Ok(data) => Some(data.seed()),
+        Ok(data) => Some(crate::State { last_update, ..data.seed() }),
         Err(e) => {
             table.warn("data", e, "the check begins without a state");
             None

@@ -1,24 +1,23 @@
 //! The `checks` section: every entry, and what the checks have to do with each other.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
-use chrono_tz::Tz;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::{
-    check::{Draft, draft},
-    edges::{Edge, Names, Why, cycles},
+    check::{Common, Draft, draft},
+    edges::{Cut, Edge, Names, Why, cut_circles},
 };
 use crate::{
-    ActionName, CheckName,
-    config::{Check, Fault, Kinds, Path},
+    CheckName,
+    config::{Check, Fault, Kinds, Path, Site},
 };
 
 const ALWAYS: &str = "this check runs without it";
 const MEMBER: &str = "the sequence runs without it";
 
-/// Reads all checks.
+/// Reads all checks of a site whose other sections are read already.
 ///
 /// What a check that is left out means to others: a sequence runs without it, for its other members must still be
 /// watched, and a check that depends on it runs always, for an alert too many is better than one too few.
@@ -26,14 +25,13 @@ pub(super) fn checks(
     map: &Map<String, Value>,
     path: &Path,
     kinds: &impl Kinds,
-    actions: &Names<ActionName>,
-    zone: Tz,
+    site: &Site,
+    common: &Common<'_>,
     faults: &mut Vec<Fault>,
 ) -> IndexMap<CheckName, Check> {
-    let mut drafts: Vec<Draft<'_>> = map
-        .iter()
-        .map(|(key, value)| draft(key, value, path.key(key), kinds, actions, zone))
-        .collect();
+    let mut drafts: Vec<Draft<'_>> =
+        map.iter().map(|(key, value)| draft(key, value, path.key(key), kinds, common)).collect();
+    out_of_place(&mut drafts, kinds, site);
     remote_ids(&mut drafts);
     let mut edges = resolve(&mut drafts);
     cut_cycles(&mut drafts, &mut edges);
@@ -43,6 +41,17 @@ pub(super) fn checks(
         faults.append(&mut draft.faults);
     }
     drafts.into_iter().filter_map(|draft| draft.check).collect()
+}
+
+/// Checks that cannot run at this site, whatever their options.
+fn out_of_place(drafts: &mut [Draft<'_>], kinds: &impl Kinds, site: &Site) {
+    for draft in drafts {
+        let kind = draft.check.as_ref().map(|(_, check)| check.kind.as_str());
+        if let Some((wrong, right)) = kind.and_then(|kind| kinds.out_of_place(kind, site)) {
+            draft.faults.push(Fault::error(draft.path.key("type"), wrong, right));
+            draft.check = None;
+        }
+    }
 }
 
 /// Two remote checks of one id would take each other's messages, so only the first runs.
@@ -117,51 +126,39 @@ fn resolve(drafts: &mut [Draft<'_>]) -> Vec<Edge> {
     edges
 }
 
-/// Checks that hang on each other in a circle would block each other for ever once one fails. A dependency is cut
-/// rather than a membership, so that every check still runs.
+/// Checks that hang on each other in a circle would block each other for ever once one fails.
 fn cut_cycles(drafts: &mut [Draft<'_>], edges: &mut Vec<Edge>) {
-    loop {
-        let found = cycles(drafts.len(), edges);
-        if found.is_empty() {
-            return;
-        }
-        for cycle in found {
-            let why = cycle.iter().map(|edge| edge.why).find(|why| *why == Why::Depends);
-            let why = why.unwrap_or(Why::Member);
-            let cut = |edge: &&Edge| edge.why == why;
-            let Some(first) = cycle.iter().find(cut).copied() else { continue };
-            let fault = Fault::error(
-                list_path(&drafts[first.from].path, why).index(first.place),
-                told(drafts, &cycle, first),
-                match why {
-                    Why::Depends => {
-                        "leave out one of these; until then they run as if they did not depend"
-                    }
-                    Why::Member => {
-                        "leave out one of these; until then none of them has the next as a member"
-                    }
-                },
-            );
-            drafts[first.from].faults.push(fault);
-            let gone: Vec<(usize, usize)> =
-                cycle.iter().filter(cut).map(|edge| (edge.from, edge.to)).collect();
-            edges.retain(|edge| edge.why != why || !gone.contains(&(edge.from, edge.to)));
-        }
+    for cut in cut_circles(drafts.len(), edges) {
+        let Some(first) = cut.told.first() else { continue };
+        let fault = Fault::error(
+            list_path(&drafts[first.from].path, cut.why).index(first.place),
+            told(drafts, &cut),
+            match cut.why {
+                Why::Depends => {
+                    "leave out one of these; until then they run as if they did not depend"
+                }
+                Why::Member => {
+                    "leave out one of these; until then none of them has the next as a member"
+                }
+            },
+        );
+        drafts[first.from].faults.push(fault);
     }
 }
 
-/// The whole cycle in words, beginning where it is cut.
-fn told(drafts: &[Draft<'_>], cycle: &[Edge], first: Edge) -> String {
-    let begin = cycle
-        .iter()
-        .position(|edge| (edge.from, edge.to) == (first.from, first.to))
-        .unwrap_or_default();
-    let mut text = format!("a circle: `{}`", drafts[first.from].key);
-    for edge in cycle[begin..].iter().chain(&cycle[..begin]) {
+/// A circle in words, beginning where it is cut.
+fn told(drafts: &[Draft<'_>], cut: &Cut) -> String {
+    let mut text = "a circle:".to_owned();
+    for (number, edge) in cut.told.iter().enumerate() {
         let verb = if edge.why == Why::Depends { "depends on" } else { "has the member" };
-        let which =
-            if text.contains(" has ") || text.contains(" depends ") { ", which" } else { "" };
-        text.push_str(&format!("{which} {verb} `{}`", drafts[edge.to].key));
+        match number {
+            0 => text.push_str(&format!(" `{}`", drafts[edge.from].key)),
+            _ => text.push_str(", which"),
+        }
+        text.push_str(&format!(" {verb} `{}`", drafts[edge.to].key));
+    }
+    if cut.more > 0 {
+        text.push_str(&format!(", and so on over {} more", cut.more));
     }
     text
 }
@@ -169,29 +166,39 @@ fn told(drafts: &[Draft<'_>], cycle: &[Edge], first: Edge) -> String {
 /// A sequence that lost all its members would always pass, so it is left out, and so on with those that have it as a
 /// member.
 fn without_members(drafts: &mut [Draft<'_>], edges: &mut Vec<Edge>) {
-    loop {
-        let mut members = vec![0_usize; drafts.len()];
-        edges.iter().filter(|e| e.why == Why::Member).for_each(|e| members[e.from] += 1);
-        let empty = |(draft, members): (&Draft<'_>, usize)| {
-            draft.check.is_some() && !draft.members.is_empty() && members == 0
-        };
-        let Some(lost) = drafts.iter().zip(members).position(empty) else { return };
-        drafts[lost].check = None;
-        let path = list_path(&drafts[lost].path, Why::Member);
+    let mut members = vec![0_usize; drafts.len()];
+    let mut into = vec![Vec::new(); drafts.len()];
+    for edge in edges.iter() {
+        members[edge.from] += usize::from(edge.why == Why::Member);
+        into[edge.to].push(*edge);
+    }
+    let sequence = |draft: &Draft<'_>| draft.check.is_some() && !draft.members.is_empty();
+    let empty = |&number: &usize| sequence(&drafts[number]) && members[number] == 0;
+    let mut lost: VecDeque<usize> = (0..drafts.len()).filter(empty).collect();
+    while let Some(number) = lost.pop_front() {
+        drafts[number].check = None;
+        let path = list_path(&drafts[number].path, Why::Member);
         let right = "a member that runs; this sequence does not run until it has one";
-        drafts[lost].faults.push(Fault::error(path, "none of its members runs", right));
-        for edge in edges.extract_if(.., |edge| edge.from == lost || edge.to == lost) {
-            if edge.from == lost {
+        drafts[number].faults.push(Fault::error(path, "none of its members runs", right));
+        let key = drafts[number].key;
+        for edge in &into[number] {
+            let draft = &mut drafts[edge.from];
+            if draft.check.is_none() {
                 continue;
             }
             let instead = if edge.why == Why::Depends { ALWAYS } else { MEMBER };
-            let key = drafts[lost].key;
-            let path = list_path(&drafts[edge.from].path, edge.why).index(edge.place);
+            let path = list_path(&draft.path, edge.why).index(edge.place);
             let wrong = format!("check `{key}` does not run, so {instead}");
-            let fault = Fault::warning(path, wrong, format!("mend the check `{key}`"));
-            drafts[edge.from].faults.push(fault);
+            draft.faults.push(Fault::warning(path, wrong, format!("mend the check `{key}`")));
+            if edge.why == Why::Member {
+                members[edge.from] -= 1;
+                if members[edge.from] == 0 {
+                    lost.push_back(edge.from);
+                }
+            }
         }
     }
+    edges.retain(|edge| drafts[edge.from].check.is_some() && drafts[edge.to].check.is_some());
 }
 
 /// Gives every check the names that are left of its lists.

@@ -4,18 +4,24 @@ mod action;
 mod broker;
 mod check;
 mod checks;
+mod delivery;
 mod edges;
 mod fleet;
+mod maintenance;
 mod mqtt;
 mod options;
+mod policy;
 mod web;
+
+use std::{collections::HashMap, time::Duration};
 
 use chrono_tz::Tz;
 use serde_json::Value;
 
-use super::{Fault, Kinds, Path, Site, table::Table};
+use self::policy::Partial;
+use super::{Fault, Heartbeat, Kinds, Path, Site, table::Table};
 use crate::{
-    CheckName,
+    ActionName, CheckName,
     schedule::{self, TriggerError},
 };
 
@@ -73,16 +79,93 @@ pub fn read(value: &Value, kinds: &impl Kinds, host: Tz) -> (Site, Vec<Fault>) {
     }
     site.incomplete =
         value.get("checks").is_some_and(|checks| !checks.is_object() && !checks.is_null());
-    if let Some(map) = table.object("checks") {
+    let defaults = match table.object("defaults") {
+        Some(map) => decided(Table::new(map, table.path("defaults")), &actions, &mut faults),
+        None => Partial::default(),
+    };
+    let mut groups = HashMap::new();
+    if let Some(map) = table.object("groups") {
+        let path = table.path("groups");
+        for (name, value) in map {
+            match Table::of(value, path.key(name)) {
+                Ok(table) => {
+                    groups.insert(name.clone(), decided(table, &actions, &mut faults));
+                }
+                Err(fault) => faults.push(fault),
+            }
+        }
+    }
+    site.defaults = defaults.clone().decided().policy;
+    if let Some(map) = table.object("maintenance") {
         let zone = site.timezone.unwrap_or(host);
+        let path = table.path("maintenance");
+        site.maintenance = maintenance::maintenance(map, &path, zone, &mut faults);
+    }
+    if let Some(map) = table.object("heartbeat") {
+        site.heartbeat = heartbeat(Table::new(map, table.path("heartbeat")), &mut faults);
+        let right = "nothing to mend: it stays in the file until a version that sends it";
+        faults.push(Fault::warning(
+            "heartbeat",
+            "this version of fletchck does not send it yet",
+            right,
+        ));
+    }
+    let uplink = table.text("uplink");
+    if let Some(map) = table.object("checks") {
         let path = table.path("checks");
-        site.checks = checks::checks(map, &path, kinds, &actions, zone, &mut faults);
+        let common = check::Common {
+            actions: &actions,
+            defaults: &defaults,
+            groups: &groups,
+            zone: site.timezone.unwrap_or(host),
+        };
+        site.checks = checks::checks(map, &path, kinds, &site, &common, &mut faults);
         let names = map.keys().filter_map(|key| CheckName::try_from(key.as_str()).ok());
         site.left_out = names.filter(|name| !site.checks.contains_key(name)).collect();
+    }
+    if let Some(name) = uplink {
+        let left_out = site.left_out.iter().map(|name| name.as_str().to_owned());
+        let names = edges::Names::new(site.checks.keys().cloned(), left_out);
+        match names.find(name, &Path::root().key("uplink"), "check", "nothing depends on it") {
+            Ok(name) => site.uplink = Some(name),
+            Err(fault) => faults.push(fault),
+        }
     }
     let mut all = table.close();
     all.append(&mut faults);
     (site, all)
+}
+
+/// What the site, or a group, decides about alerts.
+fn decided(
+    mut table: Table<'_>,
+    actions: &edges::Names<ActionName>,
+    faults: &mut Vec<Fault>,
+) -> Partial {
+    let partial = Partial::read(&mut table, actions, faults);
+    faults.append(&mut table.close());
+    partial
+}
+
+fn heartbeat(mut table: Table<'_>, faults: &mut Vec<Fault>) -> Option<Heartbeat> {
+    let url = options::secret(&mut table, "url", "url_file");
+    if url.is_none() && table.sound() {
+        table.error(
+            "url",
+            "missing",
+            "the address to ask for, `https://hc-ping.com/…` for example",
+        );
+    }
+    let url = url.filter(|url| {
+        let web = ["http://", "https://"].iter().any(|scheme| url.reveal().starts_with(scheme));
+        if !web {
+            table.error("url", "it is no address of a web server", "`https://…`");
+        }
+        web
+    });
+    let every = table.whole("every", 5..=86_400).unwrap_or(60);
+    faults.append(&mut table.close());
+    Some(Heartbeat { url: url?, every: Duration::from_secs(every.unsigned_abs()) })
 }
 
 /// What to write for a time zone.

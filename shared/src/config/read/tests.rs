@@ -136,10 +136,10 @@ fn every_fault_of_a_nasty_site_is_told_at_once() {
     error: checks.types.options: this is a list; an object, `{…}`
     error: checks.types.threshold: true is a bool; a whole number from 1 to 1000000
     error: checks.types.retries: `2` is a text; a whole number from 1 to 1000000
+    error: checks.types.actions: `log` is a text; a list of texts, `["…"]`
     error: checks.types.priority: 1.0 is a decimal number; a whole number
     error: checks.types.paused: 1 is an int; true or false
     error: checks.types.publish: `a/#`: `+` and `#` are wildcards: a topic to publish to has none; a topic, `home/nas/disk` for example
-    error: checks.types.actions: `log` is a text; a list of texts, `["…"]`
     error: checks.types.depends[0]: 1 is an int; a text in quotes
     error: checks.ranges.options.level: 900 is no percentage; 1 to 100
     error: checks.ranges.options.timezone: `Mars`: there is no such zone, did you mean `Europe/Paris`?; the name of a zone, `Australia/Adelaide` for example, or null for the host's
@@ -224,13 +224,13 @@ fn triggers_that_never_ran_in_the_original_are_told() {
         "well": { "type": "disk", "trigger": { "cron": { "hour": "1-5", "timezone": "UTC" } } },
     } }));
     insta::assert_snapshot!(faults, @r#"
-    error: checks.zero.trigger: the interval is zero, write for example `5 min` (the shortest is `1 sec`); `{"interval": {"minutes": 5}}` for example
-    error: checks.back.trigger: `minutes` is -1, write a number that is not negative, such as `5`; `{"interval": {"minutes": 5}}` for example
-    error: checks.unit.trigger: unknown key `mins` in `interval`, it can have weeks, days, hours, minutes, seconds, start_date, end_date, timezone, jitter; `{"interval": {"minutes": 5}}` for example
-    error: checks.cron.trigger: hour `25`: 25 is out of range, this field goes from 0 to 23; `{"cron": {"hour": 3, "minute": 30}}` for example
-    error: checks.zone.trigger: unknown time zone `Mars`, did you mean `Europe/Paris`?; `{"cron": {"hour": 3, "minute": 30}}` for example
-    error: checks.text.trigger: a trigger is {"interval": {...}} or {"cron": {...}}, but here is "5 min"; `{"interval": {"minutes": 5}}` for example
-    error: checks.none.trigger: a trigger is {"interval": {...}} or {"cron": {...}}, but here is {}; `{"interval": {"minutes": 5}}` for example
+    error: checks.zero.trigger: the interval is zero, write for example `5 min` (the shortest is `1 sec`); as in `{"interval": {"minutes": 5}}`
+    error: checks.back.trigger: `minutes` is -1, write a number that is not negative, such as `5`; as in `{"interval": {"minutes": 5}}`
+    error: checks.unit.trigger: unknown key `mins` in `interval`, it can have weeks, days, hours, minutes, seconds, start_date, end_date, timezone, jitter; as in `{"interval": {"minutes": 5}}`
+    error: checks.cron.trigger: hour `25`: 25 is out of range, this field goes from 0 to 23; as in `{"cron": {"hour": 3, "minute": 30}}`
+    error: checks.zone.trigger: unknown time zone `Mars`, did you mean `Europe/Paris`?; as in `{"cron": {"hour": 3, "minute": 30}}`
+    error: checks.text.trigger: a trigger is {"interval": {...}} or {"cron": {...}}, but here is "5 min"; as in `{"interval": {"minutes": 5}}`
+    error: checks.none.trigger: a trigger is {"interval": {...}} or {"cron": {...}}, but here is {}; as in `{"interval": {"minutes": 5}}`
     "#);
     assert_eq!(names(&site), ["well"]);
 }
@@ -268,7 +268,8 @@ fn the_originals_spellings_are_read() {
         "actions": null,
         "checks": { "x": { "type": "disk", "trigger": null, "threshold": null, "publish": "",
             "options": { "level": null, "_path": "/x", "timezone": "europe/berlin" },
-            "data": { "failState": false, "failCount": 0, "log": [], "lastPass": "23 Nov 2026 03:13 CET" } } },
+            "data": { "failState": false, "failCount": 0, "log": [], "lastPass": "23 Nov 2026 03:13 CET",
+                      "lastUpdate": "2026-11-23T03:15:00.5+01:00" } } },
     }));
     assert_eq!(faults, "");
     assert_eq!(site.webui.as_ref().map(|web| web.hostname.as_str()), Some("0.0.0.0"));
@@ -278,6 +279,12 @@ fn the_originals_spellings_are_read() {
     assert!(check.options.is_empty());
     let seed = check.seed.as_ref().expect("read from `data`");
     assert_eq!(seed.last_pass.map(|at| at.to_rfc3339()), Some("2026-11-23T02:13:00+00:00".into()));
+    let heard = seed.last_update.map(|at| at.to_rfc3339());
+    assert_eq!(
+        heard,
+        Some("2026-11-23T02:15:00.500+00:00".into()),
+        "when it was heard last is lost"
+    );
 }
 
 #[test]

@@ -27,6 +27,10 @@ pub(super) fn web(mut table: Table<'_>, faults: &mut Vec<Fault>) -> Option<Web> 
         name: table.text("name").unwrap_or("Fletchck").into(),
         hostname: hostname.or(host).unwrap_or("localhost").into(),
         port: table.whole("port", 0..=65_535).map_or(PORT, |port| port as u16),
+        address: table.parse("address", "`https://status.example.org` for example", |text| {
+            let web = ["https://", "http://"].iter().any(|scheme| text.starts_with(scheme));
+            if web { Ok(text.to_owned()) } else { Err("it is no address of a web page") }
+        }),
         cert: table.text("cert").map(PathBuf::from),
         key: table.text("key").map(PathBuf::from),
         users: IndexMap::new(),

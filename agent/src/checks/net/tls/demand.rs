@@ -17,7 +17,7 @@ pub(crate) const SELFSIGNED: Opt = Opt::flag(
 
 /// The option `cafile`.
 pub(crate) const CAFILE: Opt =
-    Opt::text("cafile", "those of the system", "PEM file with the certificates to trust");
+    Opt::file("cafile", "those of the system", "PEM file with the certificates to trust");
 
 /// The option `serverName`.
 pub(crate) const SERVER_NAME: Opt = Opt::text(

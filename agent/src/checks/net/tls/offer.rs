@@ -22,11 +22,11 @@ use crate::checks::{Opt, Options};
 
 /// The option `clientCert`.
 pub(crate) const CLIENT_CERT: Opt =
-    Opt::text("clientCert", "none", "PEM file with the certificate to show to the server");
+    Opt::file("clientCert", "none", "PEM file with the certificate to show to the server");
 
 /// The option `clientKey`.
 pub(crate) const CLIENT_KEY: Opt =
-    Opt::text("clientKey", "in the file of `clientCert`", "PEM file with its key");
+    Opt::file("clientKey", "in the file of `clientCert`", "PEM file with its key");
 
 /// Longest file of a certificate or key that is read.
 const FILE_BYTES: u64 = 1024 * 1024;

@@ -1,0 +1,108 @@
+//! How often an action may tell, and how long it waits for more to tell at once.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use fletchck_shared::config;
+use tokio::time::Instant;
+
+/// How long an action whose messages people read waits for more to tell in the same one.
+const GATHER: Duration = Duration::from_secs(5);
+
+/// Most messages in an hour of such an action.
+const RATE: u32 = 60;
+
+/// Share of an hour's messages that may come at once.
+const BURST: f64 = 0.2;
+
+const HOUR: f64 = 3600.0;
+
+/// How often an action may tell, and how long it waits for more to tell at once.
+#[derive(Debug)]
+pub(super) struct Pace {
+    gather: TimeDelta,
+    /// Messages in an hour; `None`: any number.
+    rate: Option<f64>,
+    /// Messages that may be sent now, as of `counted`.
+    left: f64,
+    counted: Instant,
+}
+
+impl Pace {
+    pub(super) fn new(gathers: bool, rules: &config::Delivery) -> Self {
+        let gather = rules.gather.unwrap_or(if gathers { GATHER } else { Duration::ZERO });
+        let rate = rules.rate.or(gathers.then_some(RATE)).filter(|rate| *rate > 0).map(f64::from);
+        let mut pace = Self {
+            gather: TimeDelta::from_std(gather).unwrap_or_default(),
+            rate,
+            left: 0.0,
+            counted: Instant::now(),
+        };
+        pace.left = pace.burst();
+        pace
+    }
+
+    /// How long to wait for more, where the first of what there is to tell was made at `made`. A clock that was set does
+    /// not make it longer than it ever is.
+    pub(super) fn gathering(&self, made: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
+        let left = (made + self.gather - now).min(self.gather);
+        left.to_std().unwrap_or_default()
+    }
+
+    /// How long to wait until one more message may be sent.
+    pub(super) fn wait(&mut self) -> Duration {
+        let Some(rate) = self.rate else { return Duration::ZERO };
+        let now = Instant::now();
+        let passed = now.duration_since(self.counted).as_secs_f64();
+        self.left = (self.left + passed * rate / HOUR).min(self.burst());
+        self.counted = now;
+        if self.left >= 1.0 {
+            return Duration::ZERO;
+        }
+        Duration::from_secs_f64((1.0 - self.left) * HOUR / rate)
+    }
+
+    /// One message was sent.
+    pub(super) fn sent(&mut self) {
+        self.left -= 1.0;
+    }
+
+    fn burst(&self) -> f64 {
+        self.rate.map_or(1.0, |rate| (rate * BURST).max(1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_storm_of_messages_is_slowed_down_and_may_burst_again_after_a_rest() {
+        let rules = config::Delivery { rate: Some(10), ..config::Delivery::default() };
+        let mut pace = Pace::new(true, &rules);
+        let mut sent = 0;
+        while pace.wait().is_zero() {
+            pace.sent();
+            sent += 1;
+        }
+        assert_eq!((sent, pace.wait()), (2, Duration::from_secs(360)));
+        tokio::time::advance(Duration::from_secs(360)).await;
+        assert_eq!(pace.wait(), Duration::ZERO);
+        let unbounded = config::Delivery { rate: Some(0), ..config::Delivery::default() };
+        let mut pace = Pace::new(true, &unbounded);
+        (0..1000).for_each(|_| pace.sent());
+        assert_eq!(pace.wait(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_close_together_is_gathered_whatever_the_clock_does() {
+        let pace = Pace::new(true, &config::Delivery::default());
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(1);
+        assert_eq!(pace.gathering(now, now), GATHER);
+        assert_eq!(pace.gathering(now - TimeDelta::seconds(3), now), Duration::from_secs(2));
+        assert_eq!(pace.gathering(now - TimeDelta::days(1), now), Duration::ZERO);
+        assert_eq!(pace.gathering(now + TimeDelta::days(1), now), GATHER);
+        let alone = Pace::new(false, &config::Delivery::default());
+        assert_eq!(alone.gathering(now, now), Duration::ZERO);
+    }
+}

@@ -1,0 +1,203 @@
+//! The actions as they run now: who tells, and whom.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use chrono_tz::Tz;
+use fletchck_shared::{ActionName, CheckName, Severity, policy::News};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::{Office, Unstored};
+use crate::{
+    actions::{Action, Letter, Notice, TellError, To},
+    store::{ShownDelivery, StoreError},
+};
+
+/// Longest time that a test may take.
+const TRIAL: Duration = Duration::from_secs(60);
+
+/// The actions as they run now. Shared by the engine, which says whom to tell, the workers, and whoever tries an action
+/// out.
+#[derive(Default)]
+pub struct Roster {
+    desks: Mutex<HashMap<ActionName, Desk>>,
+    /// Unstored notices of workers that ended, until their successors take them over.
+    left: Mutex<HashMap<ActionName, HashMap<String, Arc<Unstored>>>>,
+    /// What all deliveries have in common; `None` before the first of them.
+    office: Mutex<Option<Office>>,
+}
+
+struct Desk {
+    action: Arc<dyn Action>,
+    groups: Vec<String>,
+    /// Wakes its workers from their pauses.
+    nudge: Arc<Notify>,
+}
+
+/// How one group of an action answered to a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// The group; empty where there is one.
+    pub group: String,
+    /// What the other side said, or why it was not told.
+    pub answer: Result<String, TellError>,
+}
+
+impl std::fmt::Debug for Roster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Roster").finish_non_exhaustive()
+    }
+}
+
+impl Roster {
+    /// The groups of an action's recipients; `None`: it does not run.
+    pub fn groups(&self, action: &ActionName) -> Option<Vec<String>> {
+        self.desks.lock().get(action).map(|desk| desk.groups.clone())
+    }
+
+    /// Has all actions try at once what they wait to try again.
+    fn nudge_all(&self) {
+        self.desks.lock().values().for_each(|desk| desk.nudge.notify_waiters());
+    }
+
+    /// The actions that run, by name.
+    pub fn names(&self) -> Vec<ActionName> {
+        let mut names: Vec<_> = self.desks.lock().keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// Deliveries that wait, or were given up, latest first, `most` at most.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn deliveries(
+        &self,
+        dead: bool,
+        most: usize,
+    ) -> Result<Vec<ShownDelivery>, StoreError> {
+        match self.office() {
+            Some(office) => office.store.shown_deliveries(dead, most).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Sends again what was given up, one or all, and at once what waits to be tried again. How many were taken up.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn send_again(&self, id: Option<i64>) -> Result<usize, StoreError> {
+        let Some(office) = self.office() else { return Ok(0) };
+        let revived = office.store.revive_deliveries(id, office.clock.now()).await?;
+        self.nudge_all();
+        Ok(revived)
+    }
+
+    /// Forgets what was given up, one or all. How many those were.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn forget(&self, id: Option<i64>) -> Result<usize, StoreError> {
+        match self.office() {
+            Some(office) => office.store.forget_deliveries(id).await,
+            None => Ok(0),
+        }
+    }
+
+    fn office(&self) -> Option<Office> {
+        self.office.lock().clone()
+    }
+
+    pub(super) fn set_office(&self, office: Office) {
+        *self.office.lock() = Some(office);
+    }
+
+    /// Sends a test to every group of an action, past the queue. `None`: it does not run.
+    pub async fn try_out(&self, action: &ActionName, site: &str, by: &str) -> Option<Vec<Trial>> {
+        let office = &self.office()?;
+        let (runs, groups) = {
+            let desks = self.desks.lock();
+            let desk = desks.get(action)?;
+            (desk.action.clone(), desk.groups.clone())
+        };
+        let notice = test_notice(site, by, office);
+        let trials = groups.into_iter().map(|group| {
+            let (runs, notice) = (runs.clone(), notice.clone());
+            async move {
+                let address = format!("{action}/{group}");
+                let letter = Letter::of([notice], &address, office.link.as_deref());
+                let to = To { group: &group, store: &office.store };
+                let answer = match letter {
+                    Some(letter) => tokio::time::timeout(TRIAL, runs.tell(&letter, &to))
+                        .await
+                        .unwrap_or_else(|_| {
+                            Err(TellError::passing(format!(
+                                "no answer within {} s",
+                                TRIAL.as_secs()
+                            )))
+                        }),
+                    None => Err(TellError::passing("there was nothing to tell")),
+                };
+                Trial { group, answer }
+            }
+        });
+        Some(futures_util::future::join_all(trials).await)
+    }
+
+    pub(super) fn nudged(&self, action: &ActionName) -> Arc<Notify> {
+        self.desks.lock().get(action).map(|desk| desk.nudge.clone()).unwrap_or_default()
+    }
+
+    /// An action begins; the unstored notices of the one before come back.
+    pub(super) fn enter(
+        &self,
+        name: &ActionName,
+        action: Arc<dyn Action>,
+        groups: Vec<String>,
+    ) -> HashMap<String, Arc<Unstored>> {
+        let desk = Desk { action, groups, nudge: Arc::default() };
+        self.desks.lock().insert(name.clone(), desk);
+        self.left.lock().remove(name).unwrap_or_default()
+    }
+
+    /// An action ends.
+    pub(super) fn leave(
+        &self,
+        name: &ActionName,
+        unstored: impl Iterator<Item = (String, Arc<Unstored>)>,
+    ) {
+        self.desks.lock().remove(name);
+        self.left.lock().insert(name.clone(), unstored.collect());
+    }
+
+    /// Forgets the actions that are no more. How many unstored notices were lost with each.
+    pub(super) fn dismiss(&self, stays: impl Fn(&ActionName) -> bool) -> Vec<(ActionName, usize)> {
+        let mut left = self.left.lock();
+        let gone = left.extract_if(|name, _| !stays(name));
+        let lost = gone.map(|(name, groups)| {
+            (name, groups.values().map(|group| group.notices.lock().len()).sum())
+        });
+        lost.filter(|(_, lost)| *lost > 0).collect()
+    }
+}
+
+fn test_notice(site: &str, by: &str, office: &Office) -> Notice {
+    let zone: Tz = office.zone;
+    Notice {
+        site: site.into(),
+        check: CheckName::try_from("test").expect("a name"),
+        agent: None,
+        kind: "test".into(),
+        news: News::Test,
+        severity: Severity::Ok,
+        about: Severity::Ok,
+        at: office.clock.now(),
+        since: None,
+        last_good: None,
+        text: format!("{by} tries whether this way of telling works: it does"),
+        level: None,
+        log: Vec::new(),
+        members: Vec::new(),
+        zone,
+    }
+}

@@ -1,0 +1,225 @@
+//! `/alerts`: what is silenced, what waits to be told, what was given up, and the ways of telling.
+
+use askama::Template;
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use fletchck_agent::{delivery::Trial, store::ShownDelivery};
+use fletchck_shared::{
+    policy::{Pattern, Silence, SilenceKind, When},
+    time,
+};
+use serde_json::json;
+use tracing::error;
+
+use crate::web::{
+    WebState,
+    page::{self, Frame, check_address},
+    user::User,
+};
+
+/// Most deliveries that are shown of each sort.
+const SHOWN: usize = 100;
+
+#[derive(Template)]
+#[template(path = "alerts.html")]
+struct AlertsPage {
+    frame: Frame,
+    acks: Vec<(String, String, String)>,
+    silences: Vec<Row>,
+    waiting: Vec<Told>,
+    dead: Vec<Told>,
+    actions: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "tried.html")]
+struct TriedPage<'a> {
+    frame: Frame,
+    action: &'a str,
+    trials: Vec<(String, bool, String)>,
+}
+
+/// A silence as it is shown.
+struct Row {
+    id: i64,
+    what: &'static str,
+    checks: String,
+    when: String,
+    by: String,
+    reason: String,
+    holds: bool,
+}
+
+/// A delivery as it is shown.
+struct Told {
+    id: i64,
+    address: String,
+    check: String,
+    word: &'static str,
+    to: String,
+    made: String,
+    tries: u32,
+    error: String,
+    heir: Option<String>,
+}
+
+/// `GET /alerts`: a page for people, JSON for programs.
+pub(in crate::web) async fn get(
+    State(state): State<WebState>,
+    user: User,
+    headers: HeaderMap,
+) -> Response {
+    let roster = state.engine().roster();
+    let read = (roster.deliveries(false, SHOWN).await, roster.deliveries(true, SHOWN).await);
+    let (waiting, dead) = match read {
+        (Ok(waiting), Ok(dead)) => (waiting, dead),
+        (Err(reason), _) | (_, Err(reason)) => {
+            error!(
+                error = &reason as &dyn std::error::Error,
+                "deliveries cannot be read: {reason}"
+            );
+            let sentence = "The store does not answer. The log of fletchck says more.";
+            return page::error(StatusCode::SERVICE_UNAVAILABLE, sentence);
+        }
+    };
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if accept.is_some_and(|accept| accept.starts_with("application/json")) {
+        return Json(document(&state, &waiting, &dead)).into_response();
+    }
+    let zone = state.settings().zone;
+    let now = state.now();
+    let checks = state.board().checks();
+    let acks = checks.iter().filter_map(|view| {
+        let ack = view.state.alert.ack.as_ref()?;
+        let said = format!("{}, {}", ack.by, time::people(ack.at, view.zone));
+        Some((view.name.to_string(), said, ack.comment.clone()))
+    });
+    let silences = state.board().silences();
+    let silences = silences.iter().filter(|(_, silence)| !silence.over(now, zone));
+    page::show(&AlertsPage {
+        frame: Frame::of(&state, &user),
+        acks: acks.collect(),
+        silences: silences.map(|(id, silence)| row(*id, silence, now, zone)).collect(),
+        waiting: waiting.iter().map(told).collect(),
+        dead: dead.iter().map(told).collect(),
+        actions: roster.names().iter().map(ToString::to_string).collect(),
+    })
+}
+
+/// What the other side answered to a test.
+pub(in crate::web) fn tried(
+    state: &WebState,
+    user: &User,
+    action: &str,
+    trials: &[Trial],
+) -> Response {
+    let lines = trials.iter().map(|Trial { group, answer }| match answer {
+        Ok(said) => (group.clone(), true, said.clone()),
+        Err(failure) => (group.clone(), false, failure.text.clone()),
+    });
+    let lines: Vec<_> = lines.collect();
+    let status = if lines.iter().all(|(_, told, _)| *told) {
+        StatusCode::OK
+    } else {
+        StatusCode::BAD_GATEWAY
+    };
+    if user.local {
+        let said = lines.iter().map(|(group, told, said)| {
+            let to = if group.is_empty() { action } else { group.as_str() };
+            format!("{to}: {}: {said}\n", if *told { "told" } else { "NOT told" })
+        });
+        return page::said(status, said.collect::<String>());
+    }
+    page::show(&TriedPage { frame: Frame::of(state, user), action, trials: lines })
+}
+
+fn document(
+    state: &WebState,
+    waiting: &[ShownDelivery],
+    dead: &[ShownDelivery],
+) -> serde_json::Value {
+    let checks = state.board().checks();
+    let acks: Vec<_> = checks
+        .iter()
+        .filter_map(|view| {
+            let ack = view.state.alert.ack.as_ref()?;
+            Some(json!({ "check": view.name, "ack": ack }))
+        })
+        .collect();
+    let silences = state.board().silences();
+    let silences: Vec<_> =
+        silences.iter().map(|(id, silence)| of_silence(*id, silence, state)).collect();
+    json!({
+        "v": 1, "acknowledged": acks, "silences": silences,
+        "waiting": waiting, "givenUp": dead, "actions": state.engine().roster().names(),
+    })
+}
+
+/// A silence as it is, and in words.
+fn of_silence(id: i64, silence: &Silence, state: &WebState) -> serde_json::Value {
+    let row = row(id, silence, state.now(), state.settings().zone);
+    let (checks, when) = (row.checks, row.when);
+    json!({ "id": id, "silence": silence, "checks": checks, "when": when, "holds": row.holds })
+}
+
+fn row(id: i64, silence: &Silence, now: DateTime<Utc>, zone: Tz) -> Row {
+    let people = |at| time::people(at, zone);
+    let when = match &silence.when {
+        When::Once(span) if span.start > now => {
+            format!("from {} until {}", people(span.start), people(span.end))
+        }
+        When::Once(span) => format!("until {}", people(span.end)),
+        When::Again { trigger, seconds, .. } => {
+            let next = silence.when.next(now, zone).map(people);
+            let next = next.map(|next| format!(", next {next}")).unwrap_or_default();
+            format!("{trigger}, for {} min{next}", seconds / 60)
+        }
+    };
+    Row {
+        id,
+        what: match silence.kind {
+            SilenceKind::Silence => "Silence",
+            SilenceKind::Maintenance => "Maintenance",
+            SilenceKind::Snooze => "Snooze",
+        },
+        checks: checks_of(&silence.pattern),
+        when,
+        by: silence.by.clone(),
+        reason: silence.reason.clone(),
+        holds: silence.when.until(now, zone).is_some(),
+    }
+}
+
+fn checks_of(pattern: &Pattern) -> String {
+    let mut parts = Vec::new();
+    parts.extend(pattern.check.clone());
+    parts.extend(pattern.name.clone());
+    parts.extend(pattern.agent.as_ref().map(|agent| format!("on {agent}")));
+    parts.extend(pattern.labels.iter().map(|(key, value)| format!("{key}={value}")));
+    parts.join(", ")
+}
+
+fn told(delivery: &ShownDelivery) -> Told {
+    let notice = &delivery.notice;
+    let to = match delivery.group.as_str() {
+        "" => delivery.action.clone(),
+        group => format!("{} ({group})", delivery.action),
+    };
+    Told {
+        id: delivery.id,
+        address: check_address(notice.check.as_str()),
+        check: notice.check.to_string(),
+        word: notice.word(),
+        to,
+        made: time::people(delivery.dead.unwrap_or(delivery.made), notice.zone),
+        tries: delivery.tries,
+        error: delivery.error.clone().unwrap_or_default(),
+        heir: delivery.heir.clone(),
+    }
+}

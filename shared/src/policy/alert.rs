@@ -1,0 +1,78 @@
+//! What was told of a failure, and to whom.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Flapping, Hidden};
+use crate::{ActionName, Severity, state::Failure};
+
+/// What was told of the present failure, and to whom. It is kept with the state of its check.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Alert {
+    /// When the first of them was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened: Option<DateTime<Utc>>,
+    /// Who was told, and what they know.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub told: BTreeMap<ActionName, Told>,
+    /// Somebody has taken it on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ack: Option<Ack>,
+    /// Why nobody is told of what would be told otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<Hidden>,
+    /// How it went back and forth lately.
+    #[serde(skip_serializing_if = "Flapping::is_quiet")]
+    pub flapping: Flapping,
+}
+
+/// What an action knows of a failure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Told {
+    /// How it fails, as was told last.
+    pub failure: Failure,
+    /// The gravest that was told.
+    pub severity: Severity,
+    /// When it was told last.
+    pub at: DateTime<Utc>,
+    /// Reminders since it was told first.
+    #[serde(default)]
+    pub reminders: u32,
+    /// Whether it was told that the check goes back and forth.
+    #[serde(default)]
+    pub flapping: bool,
+}
+
+/// Somebody has taken a failure on. Nobody is reminded of it, and no further ones are told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ack {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What they say of it.
+    #[serde(default)]
+    pub comment: String,
+    /// Whether it holds until the check is well again, however it fails meanwhile.
+    #[serde(default)]
+    pub sticky: bool,
+    /// When it ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl Alert {
+    /// Whether there is nothing to keep.
+    pub fn is_quiet(&self) -> bool {
+        self.opened.is_none()
+            && self.told.is_empty()
+            && self.ack.is_none()
+            && self.hidden.is_none()
+            && self.flapping.is_quiet()
+    }
+}

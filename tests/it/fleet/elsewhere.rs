@@ -1,0 +1,127 @@
+//! A hub and its agents over a broker of somebody else's: mosquitto.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use fletchck_tests::{
+    fletchck::{Fletchck, Program},
+    mosquitto::Mosquitto,
+    mqtt::Mqtt,
+    pki::Pki,
+    wait::{self, PATIENCE},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+async fn broker() -> Result<(Mosquitto, TempDir)> {
+    let dir = TempDir::new()?;
+    let pki = Pki::create(dir.path())?;
+    Ok((Mosquitto::start(&pki).await?, dir))
+}
+
+fn mqtt(broker: &Mosquitto) -> Value {
+    json!({
+        "hostname": "127.0.0.1", "port": broker.password_port,
+        "username": Mosquitto::USER, "password": Mosquitto::PASSWORD,
+    })
+}
+
+fn agent(broker: &Mosquitto, id: &str, volume: &Path) -> Value {
+    super::agent_over(&mqtt(broker), id, volume)
+}
+
+/// Lines of the log in which an alert is told.
+fn told(log: &str, check: &str) -> usize {
+    let of_it = |line: &&str| line.contains(&format!("{check} (")) && line.contains("): ");
+    log.lines()
+        .filter(of_it)
+        .filter(|line| line.contains(": FAIL:") || line.contains(": PASS:"))
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_away_makes_a_fleet_stale_and_alerts_for_no_check() -> Result<()> {
+    let (mut broker, _dir) = broker().await?;
+    let mut hub = Fletchck::start(
+        Program::Full,
+        &json!({
+            "agent": { "id": "hub-1" },
+            "mqtt": mqtt(&broker),
+            "fleet": { "hub": true, "actions": ["log"], "grace": 1 },
+            "actions": { "log": { "type": "log" } },
+            "checks": {},
+        }),
+    )
+    .await?;
+    let target = tempfile::tempdir()?;
+    let mut nas = Fletchck::start(Program::Agent, &agent(&broker, "nas", target.path())).await?;
+    let missing = target.path().join("missing");
+    let _pi = Fletchck::start(Program::Agent, &agent(&broker, "pi", &missing)).await?;
+    hub.until("nas/root", "pass").await?;
+    hub.until("pi/root", "fail").await?;
+    hub.until("agent nas", "pass").await?;
+
+    broker.stop().await?;
+    let stale = hub.until("nas/root", "stale").await?;
+    let why = stale.cover.context("it is covered")?;
+    ensure!(format!("{why:?}").contains("the broker is away"), "{why:?}");
+    hub.until("pi/root", "stale").await?;
+
+    broker.restart().await?;
+    hub.until("nas/root", "pass").await?;
+    hub.until("pi/root", "fail").await?;
+    hub.until("agent pi", "pass").await?;
+    let log = hub.process()?.log();
+    ensure!(told(&log, "nas/root") == 0 && told(&log, "agent nas") == 0, "{log}");
+    ensure!(told(&log, "pi/root") == 1, "its first failure, and nothing of the broker: {log}");
+
+    nas.kill();
+    hub.until("agent nas", "fail").await?;
+    hub.until("nas/root", "stale").await?;
+    let alerts = async || (told(&hub_log(&hub).ok()?, "agent nas") == 1).then_some(());
+    wait::until(PATIENCE, "one alert for the agent", alerts).await?;
+    hub.stop().await
+}
+
+fn hub_log(hub: &Fletchck) -> Result<String> {
+    Ok(std::fs::read_to_string(hub.dir().join("log"))?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_hears_what_it_publishes_itself_still_sees_updates_stop() -> Result<()> {
+    let (broker, _dir) = broker().await?;
+    // With MQTT 5 the broker sends nobody's own back; with 3.1.1 it does.
+    for (protocol, base) in [("3.1.1", "a"), ("5", "b")] {
+        let topic = format!("{base}/root");
+        let mut link = mqtt(&broker);
+        link["basetopic"] = json!(format!("{base}/#"));
+        link["protocol"] = json!(protocol);
+        let hub = Fletchck::start(
+            Program::Full,
+            &json!({
+                "agent": { "id": format!("hub-{base}") },
+                "mqtt": link,
+                "checks": { "root": {
+                    "type": "remote", "trigger": { "interval": { "seconds": 1 } },
+                    "publish": topic, "options": { "timeout": 3 },
+                } },
+            }),
+        )
+        .await?;
+        let watcher = Mqtt::connect(broker.port).await?;
+        watcher.subscribe(&topic).await?;
+        let update = json!({
+            "name": "root", "type": "disk", "agent": "nas", "data": { "failState": false, "lastCheck": chrono::Utc::now() },
+        });
+        // Retained, so that it is there whenever the hub has connected.
+        watcher.publish(&topic, update.to_string(), true).await?;
+        hub.until("root", "pass").await?;
+        let expired = hub.until("root", "fail").await?;
+        ensure!(
+            expired.text.contains("expected an update every 3 s"),
+            "{protocol}: {}",
+            expired.text
+        );
+    }
+    Ok(())
+}
