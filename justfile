@@ -18,10 +18,11 @@ lint:
 fmt:
     cargo fmt --all
 
-# Benchmarks against the other programs
+# Benchmarks against the other programs, or one of them: `just bench --bench https`
 bench *ARGS:
     tests/run --prepare
-    cargo bench --package fletchck-tests --locked -- {{ARGS}}
+    cargo build --release --workspace --locked
+    cargo bench --package fletchck-tests --locked {{ARGS}}
 
 # A site in ./site
 run *ARGS:

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
-use chrono_tz::Tz;
+use fletchck_shared::Tz;
 use fletchck_shared::schedule::{Beat, FIRST_RUN_DELAY, Schedule, Trigger};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_util::time::{DelayQueue, delay_queue};

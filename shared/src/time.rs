@@ -1,7 +1,7 @@
 //! Times as people and as messages write them.
 
+use crate::Tz;
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, TimeZone, Utc};
-use chrono_tz::Tz;
 
 /// A time as messages and saved sites carry it: ISO 8601 with the zone's offset and microseconds.
 pub fn iso(at: DateTime<Utc>, zone: Tz) -> String {
@@ -54,20 +54,26 @@ pub fn moment(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
 mod tests {
     use super::*;
 
-    const ZONE: Tz = chrono_tz::Australia::Sydney;
+    fn zone(name: &str) -> Tz {
+        name.parse().expect("a zone")
+    }
+
+    fn sydney() -> Tz {
+        zone("Australia/Sydney")
+    }
 
     #[test]
     fn both_forms_are_read() {
-        let at = parse("2026-11-23T14:00:52.183093+10:30", ZONE).expect("iso");
-        assert_eq!(iso(at, chrono_tz::Australia::Adelaide), "2026-11-23T14:00:52.183093+10:30");
-        let old = parse("23 Nov 2026 03:13 AEDT", ZONE).expect("old form");
-        assert_eq!(people(old, ZONE), "23 Nov 2026 03:13 AEDT");
-        assert_eq!(iso(old, ZONE), "2026-11-23T03:13:00.000000+11:00");
+        let at = parse("2026-11-23T14:00:52.183093+10:30", sydney()).expect("iso");
+        assert_eq!(iso(at, zone("Australia/Adelaide")), "2026-11-23T14:00:52.183093+10:30");
+        let old = parse("23 Nov 2026 03:13 AEDT", sydney()).expect("old form");
+        assert_eq!(people(old, sydney()), "23 Nov 2026 03:13 AEDT");
+        assert_eq!(iso(old, sydney()), "2026-11-23T03:13:00.000000+11:00");
     }
 
     #[test]
     fn the_abbreviation_decides_within_an_autumn_fold() {
-        let zone = chrono_tz::Europe::Berlin;
+        let zone = zone("Europe/Berlin");
         let summer = parse("25 Oct 2026 02:30 CEST", zone).expect("first");
         let winter = parse("25 Oct 2026 02:30 CET", zone).expect("second");
         assert_eq!((winter - summer).num_minutes(), 60);
@@ -75,20 +81,20 @@ mod tests {
 
     #[test]
     fn people_need_not_write_seconds_nor_a_zone() {
-        let at = parse("2026-11-23T03:13:00+11:00", ZONE);
+        let at = parse("2026-11-23T03:13:00+11:00", sydney());
         for text in
             ["2026-11-23T03:13", "2026-11-23 03:13", "2026-11-23 03:13:00", "2026-11-22T16:13:00Z"]
         {
-            assert_eq!(moment(text, ZONE), at, "{text}");
+            assert_eq!(moment(text, sydney()), at, "{text}");
         }
-        assert_eq!(moment("2026-10-04T02:30", ZONE), None, "the clocks jump over it");
-        assert_eq!(moment("tomorrow", ZONE), None);
+        assert_eq!(moment("2026-10-04T02:30", sydney()), None, "the clocks jump over it");
+        assert_eq!(moment("tomorrow", sydney()), None);
     }
 
     #[test]
     fn other_texts_are_no_times() {
         for text in ["", "soon", "2026-11-23", "23 Nov", "32 Nov 2026 03:13 AEDT"] {
-            assert_eq!(parse(text, ZONE), None, "{text}");
+            assert_eq!(parse(text, sydney()), None, "{text}");
         }
     }
 }

@@ -81,8 +81,8 @@ pub fn echo_reply(bytes: &[u8]) {
 /// The time in a message of MQTT.
 pub fn message_time(bytes: &[u8]) {
     if let Ok(value) = serde_json::from_slice(bytes) {
-        _ = mqtt::message_time(&value, chrono_tz::UTC);
+        _ = mqtt::message_time(&value, fletchck_shared::Tz::UTC);
     }
     let text = String::from_utf8_lossy(bytes).into_owned();
-    _ = mqtt::message_time(&text.into(), chrono_tz::UTC);
+    _ = mqtt::message_time(&text.into(), fletchck_shared::Tz::UTC);
 }

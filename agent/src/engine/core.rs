@@ -6,9 +6,8 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use fletchck_shared::{
-    AgentId, CheckName,
+    AgentId, CheckName, Tz,
     config::{Fault, Site},
     policy::Silence,
     state::Seen,

@@ -30,9 +30,8 @@ mod tests;
 
 use std::sync::Arc;
 
-use chrono_tz::Tz;
 use fletchck_shared::{
-    AgentId,
+    AgentId, Tz,
     config::{Fault, Site},
 };
 use futures_util::FutureExt as _;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::Tz;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use chrono_tz::Tz;
 
 use super::{Schedule, Trigger};
 
@@ -41,7 +41,7 @@ const NEAR: TimeDelta = TimeDelta::seconds(10);
 /// let trigger: Arc<Trigger> = Arc::new("10 min".parse()?);
 /// let loaded = "2026-11-23T10:00:00Z".parse()?;
 /// let first = loaded + FIRST_RUN_DELAY;
-/// let mut beat = Beat::start(trigger.clone(), chrono_tz::UTC, loaded, None, first, 0.5);
+/// let mut beat = Beat::start(trigger.clone(), Tz::UTC, loaded, None, first, 0.5);
 /// assert_eq!(beat.due(), Some(loaded + TimeDelta::seconds(1)));
 /// beat.fired(loaded + TimeDelta::seconds(1), 1.0);
 /// assert_eq!(beat.due(), Some(loaded + TimeDelta::seconds(601 + 5)));
@@ -49,7 +49,7 @@ const NEAR: TimeDelta = TimeDelta::seconds(10);
 /// // The mark is what to store: with it a later process goes on where this one ended.
 /// let later = loaded + TimeDelta::minutes(3);
 /// let first = later + FIRST_RUN_DELAY;
-/// let resumed = Beat::start(trigger, chrono_tz::UTC, later, Some(beat.mark()), first, 0.5);
+/// let resumed = Beat::start(trigger, Tz::UTC, later, Some(beat.mark()), first, 0.5);
 /// assert_eq!(resumed.due(), Some(loaded + TimeDelta::seconds(601)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

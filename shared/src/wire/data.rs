@@ -1,11 +1,10 @@
 //! The `data` of a check: its state as messages carry it and as saved sites keep it. The fields and their types are
 //! the original's; newer ones stand beside them.
 
-use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
 use crate::{
-    State,
+    State, Tz,
     outcome::{LINE_BYTES, LOG_LINES},
     policy::Alert,
     state::{Condition, Cover, Failure, Report},

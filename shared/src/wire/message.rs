@@ -1,10 +1,9 @@
 //! The message that a check's state travels in, over version 1 topics and over fleet topics alike.
 
-use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
 use super::{Data, PAYLOAD_MAX, data};
-use crate::{AgentId, CheckName, NameError, State, state::Report};
+use crate::{AgentId, CheckName, NameError, State, Tz, state::Report};
 
 /// Version of the message as it is written here: the original's fields, and newer ones beside them.
 pub const VERSION: u32 = 2;
