@@ -18,10 +18,11 @@ lint:
 fmt:
     cargo fmt --all
 
-# Benchmarks against the other programs
+# Benchmarks against the other programs, or one of them: `just bench --bench https`
 bench *ARGS:
     tests/run --prepare
-    cargo bench --package fletchck-tests --locked -- {{ARGS}}
+    cargo build --release --workspace --locked
+    cargo bench --package fletchck-tests --locked {{ARGS}}
 
 # Fuzz one parser for five minutes: `just fuzz smtp_reply`; what is wrong lands in tests/fuzz/artifacts
 fuzz NAME *ARGS:

@@ -3,7 +3,7 @@
 
 use std::{env, fmt::Write as _, fs, path::Path};
 
-use chrono_tz::Tz;
+use fletchck_shared::Tz;
 use fletchck_shared::config;
 use serde_json::{Map, Value, json};
 

@@ -13,9 +13,9 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
-use fletchck_shared::schedule::{Beat, Trigger};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use fletchck_shared::Tz;
+use fletchck_shared::schedule::{Beat, FIRST_RUN_DELAY, Schedule, Trigger};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_util::time::{DelayQueue, delay_queue};
 
@@ -30,6 +30,13 @@ const SLIP: TimeDelta = TimeDelta::milliseconds(50);
 /// From here on the wall clock was set; less is the daily business of keeping it right.
 const PUT_BACK: TimeDelta = TimeDelta::seconds(1);
 
+/// From one first run to the next, where many checks are loaded together. All at once they would keep each other waiting,
+/// and so they would at every later run, for their grids would be the same.
+const TURN: Duration = Duration::from_millis(5);
+
+/// Longest that a first run waits for those before it.
+const LONGEST_QUEUE: Duration = Duration::from_secs(60);
+
 /// Longest timer, as a queue cannot hold one of years. A check that is due later is looked at in between.
 const LONGEST_TIMER: Duration = Duration::from_secs(86_400);
 
@@ -42,6 +49,8 @@ pub struct Scheduler<K> {
     look: Interval,
     clock: Clock,
     dice: Box<dyn FnMut() -> f64 + Send>,
+    /// When there is room for one more first run, but for their delay, on the clock that nobody sets.
+    queue: Duration,
     /// The two clocks when they last agreed.
     agreed: (Duration, DateTime<Utc>),
     /// Whether the clock was set, or the machine slept, and nobody was told yet.
@@ -82,20 +91,37 @@ impl<K: Clone + Eq + Hash> Scheduler<K> {
             look,
             clock,
             dice: Box::new(dice),
+            queue: agreed.0,
             agreed,
             stepped: false,
         }
     }
 
     /// Adds a check, or replaces its beat. See [`Beat::start`]: `resumed` is the mark stored last, `None` for a check that
-    /// never ran or whose trigger was changed.
+    /// never ran or whose trigger was changed. First runs, and those that make up for missed ones, come one after another.
     pub fn set(&mut self, key: K, trigger: Arc<Trigger>, zone: Tz, resumed: Option<DateTime<Utc>>) {
         self.remove(&key);
         self.look_at_clock();
         let now = self.clock.now();
-        let beat = Beat::start(trigger, zone, now, resumed, (self.dice)());
+        let first = (now + FIRST_RUN_DELAY + self.queued(&trigger)).trunc_subsecs(3);
+        let beat = Beat::start(trigger, zone, now, resumed, first, (self.dice)());
+        if beat.due() == Some(first) {
+            self.queue = self.queue.max(self.clock.passed()) + TURN;
+        }
         let timer = lay(&mut self.timers, &key, &beat, now);
         self.entries.insert(key, Entry { beat, timer });
+    }
+
+    /// How long a first run waits for those before it. That of an interval waits for less than the interval, by which time
+    /// the others come round again.
+    fn queued(&self, trigger: &Trigger) -> TimeDelta {
+        let longest = match trigger.schedule() {
+            Schedule::Interval(interval) => interval.period().to_std().unwrap_or(LONGEST_QUEUE),
+            Schedule::Cron(_) => LONGEST_QUEUE,
+        };
+        let queue = self.queue.saturating_sub(self.clock.passed()).as_millis();
+        let wait = queue % longest.min(LONGEST_QUEUE).as_millis().max(1);
+        TimeDelta::milliseconds(i64::try_from(wait).unwrap_or_default())
     }
 
     /// Takes a check out. Whether it was there.

@@ -3,8 +3,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
-use fletchck_shared::{CheckName, Outcome, Phase, Verdict};
+use fletchck_shared::{CheckName, Outcome, Phase, Tz, Verdict};
 use futures_util::FutureExt;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},

@@ -46,7 +46,7 @@ async fn main() -> Result<()> {
 
     let hash = password::hash(&Secret::new(PASSWORD))?;
     let users = ["admin", ""].map(|user| (user.to_owned(), hash.clone()));
-    let zone = chrono_tz::Australia::Adelaide;
+    let zone = "Australia/Adelaide".parse().expect("a zone");
     let settings = Settings { name: "Kennel".into(), users: users.into(), zone };
     let stop = CancellationToken::new();
     let sessions = Arc::new(SqliteSessions::open(&file("site.db"))?);
@@ -153,7 +153,7 @@ fn check(name: &str, kind: &str, level: &str) -> Result<CheckView> {
         trigger: Some("interval 5 min".parse()?),
         next: Some(now + TimeDelta::minutes(4)),
         running: false,
-        zone: chrono_tz::Australia::Adelaide,
+        zone: "Australia/Adelaide".parse().expect("a zone"),
         members: Vec::new(),
         depends: Vec::new(),
         actions: Vec::new(),

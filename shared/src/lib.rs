@@ -16,8 +16,10 @@ pub mod state;
 pub mod time;
 pub mod topic;
 pub mod wire;
+pub mod zone;
 
 pub use name::{ActionName, AgentId, CheckName, NameError};
 pub use outcome::{Outcome, Phase, Severity, Verdict};
 pub use secret::Secret;
 pub use state::{Condition, State, Transition};
+pub use zone::Tz;

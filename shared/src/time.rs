@@ -1,7 +1,8 @@
 //! Times as people and as messages write them.
 
 use chrono::{DateTime, NaiveDateTime, Offset, SecondsFormat, TimeZone, Utc};
-use chrono_tz::Tz;
+
+use crate::Tz;
 
 /// A time as messages and saved sites carry it: ISO 8601 with the zone's offset and microseconds.
 pub fn iso(at: DateTime<Utc>, zone: Tz) -> String {
@@ -60,20 +61,26 @@ mod tests {
 
     use super::*;
 
-    const ZONE: Tz = chrono_tz::Australia::Sydney;
+    fn zone(name: &str) -> Tz {
+        name.parse().expect("a zone")
+    }
+
+    fn sydney() -> Tz {
+        zone("Australia/Sydney")
+    }
 
     #[test]
     fn both_forms_are_read() {
-        let at = parse("2026-11-23T14:00:52.183093+10:30", ZONE).expect("iso");
-        assert_eq!(iso(at, chrono_tz::Australia::Adelaide), "2026-11-23T14:00:52.183093+10:30");
-        let old = parse("23 Nov 2026 03:13 AEDT", ZONE).expect("old form");
-        assert_eq!(people(old, ZONE), "23 Nov 2026 03:13 AEDT");
-        assert_eq!(iso(old, ZONE), "2026-11-23T03:13:00.000000+11:00");
+        let at = parse("2026-11-23T14:00:52.183093+10:30", sydney()).expect("iso");
+        assert_eq!(iso(at, zone("Australia/Adelaide")), "2026-11-23T14:00:52.183093+10:30");
+        let old = parse("23 Nov 2026 03:13 AEDT", sydney()).expect("old form");
+        assert_eq!(people(old, sydney()), "23 Nov 2026 03:13 AEDT");
+        assert_eq!(iso(old, sydney()), "2026-11-23T03:13:00.000000+11:00");
     }
 
     #[test]
     fn the_abbreviation_decides_within_an_autumn_fold() {
-        let zone = chrono_tz::Europe::Berlin;
+        let zone = zone("Europe/Berlin");
         let summer = parse("25 Oct 2026 02:30 CEST", zone).expect("first");
         let winter = parse("25 Oct 2026 02:30 CET", zone).expect("second");
         assert_eq!((winter - summer).num_minutes(), 60);
@@ -82,37 +89,37 @@ mod tests {
     proptest! {
         #[test]
         fn a_time_survives_its_message(micros in -60_000_000_000_000_000_i64..250_000_000_000_000_000, offset in 0..3_usize) {
-            let zone = [ZONE, Tz::America__St_Johns, Tz::UTC][offset];
+            let zone = [sydney(), zone("America/St_Johns"), Tz::UTC][offset];
             let at = DateTime::from_timestamp_micros(micros).expect("a time");
-            prop_assert_eq!(parse(&iso(at, zone), ZONE), Some(at));
+            prop_assert_eq!(parse(&iso(at, zone), sydney()), Some(at));
         }
 
         #[test]
         fn no_text_is_too_strange(
             text in "\\PC{0,30}|[+-]?[0-9]{1,6}-[0-9]{1,2}-[0-9]{1,2}T[0-9:.]{5,9}[+0-9:]{0,6}|[0-9]{1,2} Oct [0-9+-]{1,7} 02:30 [A-Z]{0,4}"
         ) {
-            if let Some(at) = parse(&text, ZONE) {
-                _ = (iso(at, ZONE), people(at, ZONE));
+            if let Some(at) = parse(&text, sydney()) {
+                _ = (iso(at, sydney()), people(at, sydney()));
             }
         }
     }
 
     #[test]
     fn people_need_not_write_seconds_nor_a_zone() {
-        let at = parse("2026-11-23T03:13:00+11:00", ZONE);
+        let at = parse("2026-11-23T03:13:00+11:00", sydney());
         for text in
             ["2026-11-23T03:13", "2026-11-23 03:13", "2026-11-23 03:13:00", "2026-11-22T16:13:00Z"]
         {
-            assert_eq!(moment(text, ZONE), at, "{text}");
+            assert_eq!(moment(text, sydney()), at, "{text}");
         }
-        assert_eq!(moment("2026-10-04T02:30", ZONE), None, "the clocks jump over it");
-        assert_eq!(moment("tomorrow", ZONE), None);
+        assert_eq!(moment("2026-10-04T02:30", sydney()), None, "the clocks jump over it");
+        assert_eq!(moment("tomorrow", sydney()), None);
     }
 
     #[test]
     fn other_texts_are_no_times() {
         for text in ["", "soon", "2026-11-23", "23 Nov", "32 Nov 2026 03:13 AEDT"] {
-            assert_eq!(parse(text, ZONE), None, "{text}");
+            assert_eq!(parse(text, sydney()), None, "{text}");
         }
     }
 }

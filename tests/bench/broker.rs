@@ -15,7 +15,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use fletchck::broker::{Broker, Listen, Memory, Rights, Settings, Table};
-use fletchck_tests::frame::{packet, text};
+use fletchck_tests::{
+    frame::{packet, text},
+    usage,
+};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -100,7 +103,7 @@ async fn run(server: &Server, load: Load) -> Result<(f64, f64, f64)> {
     for number in 0..PUBLISHERS {
         publishers.push(connect(server.port, &format!("publisher-{number}")).await?);
     }
-    let (before, started) = (server.cpu()?, Instant::now());
+    let (before, started) = (usage::cpu(server.child.id())?, Instant::now());
     let mut tasks = Vec::new();
     for (number, stream) in publishers.into_iter().enumerate() {
         tasks.push(tokio::spawn(publish(stream, number, load)));
@@ -115,7 +118,7 @@ async fn run(server: &Server, load: Load) -> Result<(f64, f64, f64)> {
         arrived = count;
         took = last.duration_since(started);
     }
-    let cpu = (server.cpu()? - before).as_secs_f64() * 1e6 / arrived as f64;
+    let cpu = (usage::cpu(server.child.id())? - before).as_secs_f64() * 1e6 / arrived as f64;
     Ok((arrived as f64 / took.as_secs_f64(), cpu, (total - arrived) as f64))
 }
 
@@ -194,22 +197,6 @@ async fn connect(port: u16, id: &str) -> Result<TcpStream> {
 struct Server {
     child: Child,
     port: u16,
-}
-
-impl Server {
-    /// CPU time of the process until now.
-    fn cpu(&self) -> Result<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let after_name = stat.rsplit_once(')').context("no name in stat")?.1;
-        let ticks: u64 = after_name
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .map(|field| field.parse::<u64>().unwrap_or(0))
-            .sum();
-        // Linux counts in hundredths of a second.
-        Ok(Duration::from_millis(10 * ticks))
-    }
 }
 
 impl Drop for Server {

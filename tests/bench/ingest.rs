@@ -10,12 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use fletchck_tests::{
     fletchck::{Fletchck, Program},
     original::Original,
     port,
     process::Process,
+    usage,
 };
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::json;
@@ -23,9 +24,6 @@ use serde_json::json;
 const CHECKS: u32 = 1000;
 const UPDATES: u32 = 60_000;
 const ROUNDS: usize = 3;
-
-/// Seconds of CPU per second that Linux counts in.
-const TICKS: f64 = 100.0;
 
 /// `secret`.
 const SECRET: &str = "$argon2id$v=19$m=64,t=1,p=1$GoTy+K72tCQqUbh3L3BwNg$s5sHiwqtEUKZUcKp6ZE4TAU69IVdomA9dzrMC9qiUdw";
@@ -161,14 +159,7 @@ fn median(mut runs: Vec<Run>) -> Run {
     runs[runs.len() / 2]
 }
 
-/// CPU time that processes have used, in both modes.
+/// CPU time that processes have used.
 fn cpu(pids: &[u32]) -> Result<Duration> {
-    let mut ticks = 0.0;
-    for pid in pids {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        let after_name = stat.rsplit_once(')').context("no name in stat")?.1;
-        let times = after_name.split_whitespace().skip(11).take(2);
-        ticks += times.map(|time| time.parse::<f64>().unwrap_or_default()).sum::<f64>();
-    }
-    Ok(Duration::from_secs_f64(ticks / TICKS))
+    pids.iter().map(|&pid| usage::cpu(pid)).sum()
 }

@@ -1,7 +1,7 @@
 //! Messages recorded from the original.
 
 use anyhow::{Context as _, Result, ensure};
-use chrono_tz::Tz;
+use fletchck_shared::Tz;
 use fletchck_shared::state::{Condition, Failure};
 use fletchck_shared::wire::{Data, Message};
 use fletchck_tests::fields;
@@ -57,7 +57,7 @@ fn what_a_recorded_check_resumes_from_is_published_as_it_was() -> Result<()> {
         if state.condition == Condition::Unknown {
             continue;
         }
-        let zone = Tz::Australia__Adelaide;
+        let zone: Tz = "Australia/Adelaide".parse()?;
         let written = Value::Object(Data::write(&state, value["type"] == "sequence", zone));
         fields::check(&serde_json::json!({ "name": "", "type": "", "data": written }))?;
         same_fields(&value["data"], &written).with_context(|| format!("{}", sample["sample"]))?;

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
+use fletchck_shared::Tz;
 use fletchck_shared::schedule::{Schedule, Trigger, TriggerError, zone};
 use serde_json::Value;
 

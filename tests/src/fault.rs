@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
 /// What the proxy does with what passes through it.
@@ -111,9 +111,13 @@ impl Silence {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
         let accept = tokio::spawn(async move {
-            let mut held = Vec::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                held.push(stream);
+            let mut held = JoinSet::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                // Until the other side is tired of it.
+                held.spawn(
+                    async move { tokio::io::copy(&mut stream, &mut tokio::io::sink()).await },
+                );
+                while held.try_join_next().is_some() {}
             }
         });
         Ok(Self { port, accept })

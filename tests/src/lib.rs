@@ -29,4 +29,5 @@ pub mod sshd;
 pub mod systemd;
 pub mod tell;
 pub mod unbound;
+pub mod usage;
 pub mod wait;

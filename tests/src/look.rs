@@ -6,9 +6,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use chrono::Utc;
-use chrono_tz::Tz;
 use fletchck_agent::checks::{self, Before, Look, Plan};
-use fletchck_shared::{CheckName, Outcome};
+use fletchck_shared::{CheckName, Outcome, Tz};
 use serde_json::{Map, Value};
 
 use crate::original;

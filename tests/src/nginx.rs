@@ -43,7 +43,8 @@ pub struct Nginx {
     /// answer), `/moved/PATH` (redirects to `/PATH`), `/plain/` (redirects to plain HTTP), `/busy/` (429),
     /// `/method` (answers with the method), `/echo` (JSON of what was asked), `/again` and `/other` (redirect there, 307 and 303),
     /// `/away` and `/upgrade` (redirect there by another name, and with TLS), `/downgrade` (without TLS), `/private` (for
-    /// `user` with `open sesame`), `/empty`, `/slow` (1 MB in five seconds), `/hang` (never answers).
+    /// `user` with `open sesame`), `/empty`, `/slow` (1 MB in five seconds), `/hang` (never answers), `/timed/ANY` (for
+    /// [`Nginx::timed`]).
     pub http: u16,
     /// The same over TLS with the `valid` certificate, HTTP/2 included. By server name it shows other certificates:
     /// `expired.test.example`, `expiring.`, `future.`, `wrong.`, `selfsigned.`, and the same below `localhost`, which
@@ -104,6 +105,20 @@ impl Nginx {
         Ok(log.lines().map(str::to_owned).collect())
     }
 
+    /// When each request for `/timed/ANY` was answered, in seconds since 1970, and for which path.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn timed(&self) -> Result<Vec<(f64, String)>> {
+        let log =
+            fs::read_to_string(self.dir.path().join("timed.log")).context("reading timed.log")?;
+        let lines = log.lines().map(|line| {
+            let (at, path) = line.split_once(' ').with_context(|| line.to_owned())?;
+            Ok((at.parse().context(line.to_owned())?, path.to_owned()))
+        });
+        lines.collect()
+    }
+
     /// The process, to freeze or end it.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
@@ -114,8 +129,9 @@ fn settings(dir: &Path, pki: &Pki, [http, https, mutual, silence]: [u16; 4]) -> 
     let dir = dir.display();
     let mut text = format!(
         "daemon off; master_process off; pid {dir}/pid; error_log {dir}/error.log info;\n\
-         events {{}}\nhttp {{\n\
+         events {{ worker_connections 8192; }}\nhttp {{\n\
          log_format short '$request $status $http_user_agent'; access_log {dir}/access.log short;\n\
+         log_format timed '$msec $uri';\n\
          root {dir}/www; default_type text/plain; types {{ text/html html; }}\n"
     );
     // Without these five it wants to write below /var/lib/nginx.
@@ -131,6 +147,7 @@ fn settings(dir: &Path, pki: &Pki, [http, https, mutual, silence]: [u16; 4]) -> 
          location = /upgrade {{ return 301 https://localhost:{https}/echo; }}\n\
          location = /downgrade {{ return 302 http://localhost:{http}/echo; }}\n\
          location = /slow {{ limit_rate 200k; alias {dir}/www/big.bin; }}\n\
+         location /timed/ {{ access_log {dir}/timed.log timed; return 204; }}\n\
          location = /hang {{ proxy_pass http://127.0.0.1:{silence}; proxy_read_timeout 600s; }}\n}}",
         certificate(&pki.valid),
     )?;

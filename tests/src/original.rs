@@ -15,6 +15,7 @@ use crate::process::Process;
 #[derive(Debug)]
 pub struct Original {
     dir: TempDir,
+    variables: Vec<(&'static str, PathBuf)>,
     process: Option<Process>,
 }
 
@@ -24,11 +25,27 @@ impl Original {
     /// # Errors
     /// It is not installed, or refuses the configuration.
     pub async fn start(site: &Value) -> Result<Self> {
-        let dir = TempDir::with_prefix("original-")?;
-        let mut original = Self { dir, process: None };
-        original.write(site)?;
+        let mut original = Self::prepare(site)?;
         original.restart().await?;
         Ok(original)
+    }
+
+    /// As [`Original::start`], but leaves the start to [`Original::restart`].
+    ///
+    /// # Errors
+    /// The configuration cannot be written.
+    pub fn prepare(site: &Value) -> Result<Self> {
+        let dir = TempDir::with_prefix("original-")?;
+        let original = Self { dir, variables: Vec::new(), process: None };
+        original.write(site)?;
+        Ok(original)
+    }
+
+    /// Sets a variable for the program's next start.
+    #[must_use]
+    pub fn with_variable(mut self, name: &'static str, path: &Path) -> Self {
+        self.variables.push((name, path.to_owned()));
+        self
     }
 
     /// An agent's configuration: `checks` as they are, reporting to the broker on `port`, no page.
@@ -57,6 +74,7 @@ impl Original {
             .arg(format!("--config={}", self.config_path().display()))
             .env("HOME", self.dir.path())
             .env("PYTHONUNBUFFERED", "1")
+            .envs(self.variables.iter().cloned())
             .current_dir(self.dir.path());
         let log = self.dir.path().join("log");
         let mut process = Process::start("the original", command, &log)?;

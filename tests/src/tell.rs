@@ -99,6 +99,6 @@ pub fn notice(check: &str, news: News) -> Result<Notice> {
         level: None,
         log: vec![text.into(), "connected to 192.0.2.1 <in> 3 ms".into()],
         members: Vec::new(),
-        zone: chrono_tz::UTC,
+        zone: fletchck_shared::Tz::UTC,
     })
 }

@@ -1,8 +1,7 @@
 //! What is told of one check at one moment.
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
-use fletchck_shared::{CheckName, Severity, policy::News};
+use fletchck_shared::{CheckName, Severity, Tz, policy::News};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 

@@ -260,7 +260,7 @@ fn example() -> Letter {
         level: None,
         log: vec!["no answer".into()],
         members: Vec::new(),
-        zone: chrono_tz::UTC,
+        zone: fletchck_shared::Tz::UTC,
     };
     Letter::of([notice], "example", None).expect("one notice")
 }

@@ -47,9 +47,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use fletchck_shared::{
-    CheckName, Outcome, State,
+    CheckName, Outcome, State, Tz,
     state::{Condition, Failure},
 };
 use serde_json::{Map, Value};

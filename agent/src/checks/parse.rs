@@ -8,8 +8,7 @@ mod scripted;
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
-use fletchck_shared::CheckName;
+use fletchck_shared::{CheckName, Tz};
 use rustls::{
     client::verify_server_name,
     pki_types::{CertificateDer, ServerName},
@@ -38,6 +37,8 @@ pub(super) use scripted::{Scripted, converse};
 
 static NAME: LazyLock<CheckName> =
     LazyLock::new(|| CheckName::try_from("fuzz").expect("a good name"));
+
+static BERLIN: LazyLock<Tz> = LazyLock::new(|| "Europe/Berlin".parse().expect("a zone"));
 
 static BEFORE: LazyLock<Before> = LazyLock::new(Before::default);
 
@@ -121,7 +122,7 @@ pub(super) fn made<T>(
 /// A look, always the same.
 pub(super) fn look() -> Look<'static> {
     let now = DateTime::<Utc>::from_timestamp(1_795_000_000, 0).expect("a time in 2026");
-    Look { name: &NAME, now, zone: Tz::Europe__Berlin, before: &BEFORE }
+    Look { name: &NAME, now, zone: *BERLIN, before: &BEFORE }
 }
 
 /// The file `stat` of a process.
@@ -151,8 +152,8 @@ pub fn echo_reply(bytes: &[u8]) {
 /// The time in a message of MQTT.
 pub fn message_time(bytes: &[u8]) {
     if let Ok(value) = serde_json::from_slice(bytes) {
-        _ = mqtt::message_time(&value, chrono_tz::UTC);
+        _ = mqtt::message_time(&value, Tz::UTC);
     }
     let text = String::from_utf8_lossy(bytes).into_owned();
-    _ = mqtt::message_time(&text.into(), chrono_tz::UTC);
+    _ = mqtt::message_time(&text.into(), Tz::UTC);
 }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use chrono::Utc;
-use chrono_tz::Tz;
-use fletchck_shared::{CheckName, Outcome};
+use fletchck_shared::{CheckName, Outcome, Tz};
 use serde_json::Value;
 
 use super::{Before, Kind, Look, OptionFault, Plan, Probe, kind};

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use chrono_tz::Tz;
+use fletchck_shared::Tz;
 use fletchck_shared::config::{self, Fault, Kinds, Severity, Site};
 use serde_json::{Map, Value};
 

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use chrono_tz::Tz;
-use fletchck_shared::config::{self, Path as Way};
+use fletchck_shared::{
+    Tz,
+    config::{self, Path as Way},
+};
 use serde_json::{Value, json as value};
 
 use super::{

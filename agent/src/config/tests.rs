@@ -94,7 +94,7 @@ fn fragments_are_laid_over_the_file_in_the_order_of_their_names() {
         ("conf.d/readme.txt", "not a fragment"),
     ]);
     let loaded = load_set(&folder, "site.json", &[]);
-    assert_eq!(loaded.site.timezone, Some(chrono_tz::Europe::Paris));
+    assert_eq!(loaded.site.timezone, Some("Europe/Paris".parse().expect("a zone")));
     let check = &loaded.site.checks["Web.Site A"];
     assert_eq!((check.threshold.get(), check.retries.get()), (3, 2));
     assert_eq!(loaded.document["timezone"], "UTC", "the document is the file alone");

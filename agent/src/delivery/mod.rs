@@ -11,8 +11,7 @@ use std::{
     time::Duration,
 };
 
-use chrono_tz::Tz;
-use fletchck_shared::{ActionName, config};
+use fletchck_shared::{ActionName, Tz, config};
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 use tokio::{sync::Notify, task::JoinSet};

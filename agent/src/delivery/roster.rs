@@ -2,8 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use chrono_tz::Tz;
-use fletchck_shared::{ActionName, CheckName, Severity, policy::News};
+use fletchck_shared::{ActionName, CheckName, Severity, Tz, policy::News};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 

@@ -10,9 +10,8 @@ use std::{
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use fletchck_shared::{
-    ActionName, AgentId, CheckName, State, config::Fault, policy::Silence, schedule::Trigger,
+    ActionName, AgentId, CheckName, State, Tz, config::Fault, policy::Silence, schedule::Trigger,
     topic::Topic, wire::Info,
 };
 use indexmap::IndexMap;

@@ -6,9 +6,8 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use fletchck_shared::{
-    AgentId, CheckName,
+    AgentId, CheckName, Tz,
     config::{Fault, Site},
     policy::Silence,
     state::Seen,
@@ -75,6 +74,8 @@ pub(super) struct Core {
     pub(super) members: HashSet<CheckName>,
     /// Checks that changed since the last commit.
     pub(super) touched: IndexSet<CheckName>,
+    /// Checks whose run began since the last commit: that is shown, and nothing of it is worth storing.
+    pub(super) begun: IndexSet<CheckName>,
     pub(super) removed: Vec<CheckName>,
     pub(super) batch: Batch,
     /// Faults to show with all checks anew, once all this is stored.
@@ -184,8 +185,9 @@ impl Core {
                 self.board.remove(&name);
             }
         }
-        for name in std::mem::take(&mut self.touched) {
-            if let Some(entry) = self.entries.get(&name) {
+        let begun = std::mem::take(&mut self.begun);
+        for name in std::mem::take(&mut self.touched).union(&begun) {
+            if let Some(entry) = self.entries.get(name) {
                 self.board.put(self.view(entry));
             }
         }

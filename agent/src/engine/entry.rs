@@ -3,8 +3,7 @@
 use std::{collections::VecDeque, num::NonZeroU32, time::Duration};
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
-use fletchck_shared::{CheckName, State, config::Check, state::Rule};
+use fletchck_shared::{CheckName, State, Tz, config::Check, state::Rule};
 
 use super::CheckView;
 use crate::{

@@ -30,9 +30,8 @@ mod tests;
 
 use std::sync::Arc;
 
-use chrono_tz::Tz;
 use fletchck_shared::{
-    AgentId,
+    AgentId, Tz,
     config::{Fault, Site},
 };
 use futures_util::FutureExt as _;
@@ -178,6 +177,7 @@ impl Engine {
             orphaned: Vec::new(),
             members: Default::default(),
             touched: Default::default(),
+            begun: Default::default(),
             removed: Vec::new(),
             batch: Batch::default(),
             reloaded: None,

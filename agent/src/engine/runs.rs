@@ -23,7 +23,7 @@ impl Core {
         if let Some(entry) = self.entries.get_mut(&due.key) {
             entry.mark = Some(Mark { at: due.mark, trigger });
         }
-        self.touched.insert(due.key.clone());
+        self.begun.insert(due.key.clone());
         self.begin(&due.key);
     }
 
@@ -50,7 +50,7 @@ impl Core {
             self.finished.push_back(name.clone());
             return;
         }
-        self.touched.insert(name.clone());
+        self.begun.insert(name.clone());
         let Some(entry) = self.entries.get_mut(name) else { return };
         match &entry.plan {
             Plan::Remote { .. } | Plan::Push(_) => {}

@@ -328,7 +328,7 @@ fn read_v5(mut frame: BytesMut) -> Result<Incoming, String> {
             let connected = publish.properties.and_then(|properties| {
                 let (_, value) =
                     properties.user_properties.into_iter().find(|(key, _)| key == CONNECTED)?;
-                time::parse(&value, chrono_tz::UTC)
+                time::parse(&value, fletchck_shared::Tz::UTC)
             });
             Ok(Incoming::Publish(Publish {
                 topic,
@@ -401,7 +401,7 @@ pub(crate) fn length(bytes: &[u8]) -> Option<(usize, usize)> {
 }
 
 fn property(connected: DateTime<Utc>) -> (String, String) {
-    (CONNECTED.into(), time::iso(connected, chrono_tz::UTC))
+    (CONNECTED.into(), time::iso(connected, fletchck_shared::Tz::UTC))
 }
 
 fn write_v5(packet: &v5::v5::Packet, out: &mut BytesMut) -> Result<(), String> {

@@ -108,7 +108,7 @@ async fn run(loaded: &Loaded, past: &Past, name: &CheckName) -> anyhow::Result<O
     }
 }
 
-fn zone(loaded: &Loaded, check: &Check) -> chrono_tz::Tz {
+fn zone(loaded: &Loaded, check: &Check) -> fletchck_shared::Tz {
     check.timezone.or(loaded.site.timezone).unwrap_or_else(host_zone)
 }
 

@@ -65,6 +65,38 @@ async fn ten_seconds_stay_ten_seconds_over_an_hour() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_checks_that_are_loaded_together_do_not_run_together() {
+    let wall = Wall::new();
+    let mut scheduler = wall.scheduler();
+    // Beside 1,000 new ones, 500 that were missed while nothing ran.
+    for key in 0..1500 {
+        let missed = key % 3 == 2;
+        let trigger = every(if missed { "10 hr" } else { "10 sec" });
+        scheduler.set(key, trigger, Tz::UTC, missed.then(|| at("2026-11-22T10:00:00Z")));
+    }
+    let mut firsts = [0; 8];
+    for _ in 0..1500 {
+        scheduler.next().await;
+        let since = wall.now() - at("2026-11-23T10:00:01Z");
+        firsts[usize::try_from(since.num_seconds()).expect("after the start")] += 1;
+    }
+    assert_eq!(firsts, [200, 200, 200, 200, 200, 200, 200, 100]);
+    // However many there are, an interval waits for no more than itself.
+    for key in 0..3000 {
+        scheduler.set(key, every("10 sec"), Tz::UTC, None);
+        let wait = scheduler.next_run(&key).expect("it runs") - wall.now();
+        assert!(wait <= TimeDelta::milliseconds(11_001), "{wait}");
+    }
+    // A few are not made to wait, and those that are loaded later find nobody before them.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    for key in 3000..3010 {
+        scheduler.set(key, every("10 sec"), Tz::UTC, None);
+        let wait = scheduler.next_run(&key).expect("it runs") - wall.now();
+        assert!(wait <= TimeDelta::milliseconds(1_050), "{wait}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_suspended_machine_runs_each_check_once_and_goes_on() {
     let wall = Wall::new();
     let mut scheduler = wall.scheduler();

@@ -10,9 +10,8 @@ mod reach;
 mod start;
 
 use anyhow::Context;
-use chrono_tz::Tz;
 use fletchck_shared::{
-    ActionName, AgentId,
+    ActionName, AgentId, Tz,
     config::{Fault, Severity, Site},
 };
 use tokio::sync::{mpsc, watch};

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use chrono_tz::Tz;
 use fletchck_agent::checks::push::{PushKey, Signal};
 use fletchck_shared::{
-    AgentId,
+    AgentId, Tz,
     topic::{self, FleetTopic, TopicFilter},
     wire::{BROKER, Info, Message, OFFLINE, ONLINE, PRESENCE},
 };

@@ -1,10 +1,9 @@
 //! The check that a hub makes of each agent's presence: `agent NAME`, of type `agent`.
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use fletchck_agent::engine::Heard;
 use fletchck_shared::{
-    AgentId, CheckName,
+    AgentId, CheckName, Tz,
     state::{Failure, Report},
     topic::Topic,
     wire::{Message, PRESENCE},
@@ -93,7 +92,7 @@ mod tests {
     fn presence_reads_as_a_sentence() {
         let nas = AgentId::try_from("nas").expect("an id");
         let at = Utc.with_ymd_and_hms(2026, 11, 23, 20, 3, 0).single().expect("a time");
-        let berlin = chrono_tz::Europe::Berlin;
+        let berlin = "Europe/Berlin".parse().expect("a zone");
         let text = |presence| message(&nas, &presence, at, berlin).report.text;
         assert_eq!(
             text(Presence::Away(at)),

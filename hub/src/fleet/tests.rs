@@ -21,7 +21,7 @@ fn start() -> Running {
         prefix: "fletchck".into(),
         base: None,
         own: AgentId::try_from("me").expect("an id"),
-        zone: chrono_tz::UTC,
+        zone: fletchck_shared::Tz::UTC,
     };
     let grace = Duration::from_millis(100);
     let (deaf, broker_came) = (false, None);
@@ -63,7 +63,7 @@ impl Running {
 fn state(agent: &str, name: &str) -> Vec<u8> {
     let agent = AgentId::try_from(agent).expect("an id");
     let name = CheckName::try_from(name).expect("a name");
-    Wire::write(Some(&agent), &name, "disk", &State::default(), true, chrono_tz::UTC)
+    Wire::write(Some(&agent), &name, "disk", &State::default(), true, fletchck_shared::Tz::UTC)
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use std::{
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use chrono_tz::Tz;
 use fletchck_agent::engine::Handle;
+use fletchck_shared::Tz;
 use fletchck_shared::config::Site;
 use indexmap::IndexMap;
 use tokio::task::JoinHandle;

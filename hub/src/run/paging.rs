@@ -4,8 +4,8 @@ use std::{path::Path, path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use chrono_tz::Tz;
 use fletchck_agent::{chain, engine::Handle, pem::PairFiles};
+use fletchck_shared::Tz;
 use fletchck_shared::config::{Fault, Site, Web};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;

@@ -10,12 +10,11 @@ use axum::{
     response::Response,
 };
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use fletchck_agent::{
     checks::{push, remote},
     engine::{CheckView, Refused, Request},
 };
-use fletchck_shared::{CheckName, policy::Ack, time};
+use fletchck_shared::{CheckName, Tz, policy::Ack, time};
 use serde::Deserialize;
 use tracing::info;
 

@@ -4,9 +4,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use fletchck_agent::engine::{Board, Handle};
-use fletchck_shared::{Secret, config::Web};
+use fletchck_shared::{Secret, Tz, config::Web};
 use indexmap::IndexMap;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;

@@ -9,12 +9,11 @@ use std::{
     time::Duration,
 };
 
-use chrono_tz::Tz;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use crate::{
-    ActionName, AgentId, CheckName, Secret, Severity, State,
+    ActionName, AgentId, CheckName, Secret, Severity, State, Tz,
     policy::{Policy, QuietHours, Silence},
     schedule::Trigger,
     topic::{Topic, TopicFilter},

@@ -1,9 +1,9 @@
 //! Hours of the day in which an action is not to disturb.
 
+use crate::Tz;
 use chrono::{
     DateTime, Datelike, Days, LocalResult, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc, Weekday,
 };
-use chrono_tz::Tz;
 
 use crate::Severity;
 
@@ -61,7 +61,7 @@ mod tests {
 
     fn until(hours: &QuietHours, now: &str) -> Option<String> {
         let now = now.parse().expect("a time");
-        hours.until(now, chrono_tz::Europe::Berlin).map(|end| end.to_rfc3339())
+        hours.until(now, "Europe/Berlin".parse().expect("a zone")).map(|end| end.to_rfc3339())
     }
 
     #[test]

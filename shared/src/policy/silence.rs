@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::{Hidden, HiddenBy};
-use crate::{schedule::Trigger, time};
+use crate::{Tz, schedule::Trigger, time};
 
 /// Nobody is told of the checks that it fits, at the times it names. It was made by somebody, and ends by itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -237,14 +236,14 @@ mod tests {
         let silence = silence(When::Once(span), Pattern::default());
         let labels = BTreeMap::new();
         let subject = Subject { check: "web", agent: "nas", labels: &labels };
-        let hides = |now| silence.hides(subject, at(now), chrono_tz::UTC);
+        let hides = |now| silence.hides(subject, at(now), crate::Tz::UTC);
         assert_eq!(hides("2026-11-26T09:59:59Z"), None);
         let hidden = hides("2026-11-26T10:00:00Z").expect("it holds");
         assert_eq!(hidden.why, "in maintenance by ann until 26 Nov 2026 12:00 UTC: disks");
         assert_eq!(hidden.until, Some(span.end));
         assert_eq!(hides("2026-11-26T12:00:00Z"), None);
         assert!(
-            silence.over(span.end, chrono_tz::UTC) && !silence.over(span.start, chrono_tz::UTC)
+            silence.over(span.end, crate::Tz::UTC) && !silence.over(span.start, crate::Tz::UTC)
         );
     }
 
@@ -257,10 +256,10 @@ mod tests {
             ("2026-07-18T23:59:59Z", "2026-07-19T00:00:00Z", "2026-07-19T02:00:00Z"),
             ("2026-12-06T00:59:59Z", "2026-12-06T01:00:00Z", "2026-12-06T03:00:00Z"),
         ] {
-            assert_eq!(when.until(at(before), chrono_tz::UTC), None);
-            assert_eq!(when.until(at(first), chrono_tz::UTC), Some(at(end)));
-            assert_eq!(when.until(at(end), chrono_tz::UTC), None);
-            assert_eq!(when.next(at(before), chrono_tz::UTC), Some(at(first)));
+            assert_eq!(when.until(at(before), crate::Tz::UTC), None);
+            assert_eq!(when.until(at(first), crate::Tz::UTC), Some(at(end)));
+            assert_eq!(when.until(at(end), crate::Tz::UTC), None);
+            assert_eq!(when.next(at(before), crate::Tz::UTC), Some(at(first)));
         }
     }
 

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::Tz;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use chrono_tz::Tz;
 
 use super::{Schedule, Trigger};
 
-/// From loading a check to the first run of an interval, or to a run that was missed while nothing was running.
+/// From loading a check to the first run of an interval, or to a run that was missed while nothing was running. Where many
+/// are loaded at once, some come later.
 pub const FIRST_RUN_DELAY: TimeDelta = TimeDelta::seconds(1);
 
 /// How far a run may lie from its point in either direction, unless its trigger says otherwise.
@@ -23,8 +24,8 @@ const NEAR: TimeDelta = TimeDelta::seconds(10);
 /// [`Trigger::jitter`] or [`DEFAULT_JITTER`], and at most a tenth of the distance to either neighbouring point, so the
 /// runs of a check keep their order and at least four fifths of their distance.
 ///
-/// An interval without a history begins [`FIRST_RUN_DELAY`] after its load, and that first run, which has no jitter,
-/// anchors its grid. A cron trigger without a history waits for its first point.
+/// An interval without a history begins when its caller says, [`FIRST_RUN_DELAY`] after its load as a rule, and that first
+/// run, which has no jitter, anchors its grid. A cron trigger without a history waits for its first point.
 ///
 /// Missed points, be it by a restart, a suspended machine or a clock put forward, are made up by one run, and then the
 /// beat is back on its points. A point that follows such a late run almost at once counts as made up too.
@@ -35,18 +36,20 @@ const NEAR: TimeDelta = TimeDelta::seconds(10);
 /// ```
 /// use std::sync::Arc;
 /// use chrono::TimeDelta;
-/// use fletchck_shared::schedule::{Beat, Trigger};
+/// use fletchck_shared::{Tz, schedule::{Beat, FIRST_RUN_DELAY, Trigger}};
 ///
 /// let trigger: Arc<Trigger> = Arc::new("10 min".parse()?);
 /// let loaded = "2026-11-23T10:00:00Z".parse()?;
-/// let mut beat = Beat::start(trigger.clone(), chrono_tz::UTC, loaded, None, 0.5);
+/// let first = loaded + FIRST_RUN_DELAY;
+/// let mut beat = Beat::start(trigger.clone(), Tz::UTC, loaded, None, first, 0.5);
 /// assert_eq!(beat.due(), Some(loaded + TimeDelta::seconds(1)));
 /// beat.fired(loaded + TimeDelta::seconds(1), 1.0);
 /// assert_eq!(beat.due(), Some(loaded + TimeDelta::seconds(601 + 5)));
 ///
 /// // The mark is what to store: with it a later process goes on where this one ended.
 /// let later = loaded + TimeDelta::minutes(3);
-/// let resumed = Beat::start(trigger, chrono_tz::UTC, later, Some(beat.mark()), 0.5);
+/// let first = later + FIRST_RUN_DELAY;
+/// let resumed = Beat::start(trigger, Tz::UTC, later, Some(beat.mark()), first, 0.5);
 /// assert_eq!(resumed.due(), Some(loaded + TimeDelta::seconds(601)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -66,24 +69,26 @@ impl Beat {
     ///
     /// `resumed` is the [`Beat::mark`] stored last, for a check that ran before under the same trigger; after a change of
     /// its trigger a check begins anew, with none.
+    ///
+    /// `first` is when a first run is due, or one that makes up for missed ones.
     pub fn start(
         trigger: Arc<Trigger>,
         zone: Tz,
         now: DateTime<Utc>,
         resumed: Option<DateTime<Utc>>,
+        first: DateTime<Utc>,
         sample: f64,
     ) -> Beat {
         let mut beat = Beat { trigger, zone, mark: now.trunc_subsecs(3), point: None, due: None };
         if beat.has_ended(now) {
             return beat;
         }
-        let soon = now.trunc_subsecs(3) + FIRST_RUN_DELAY;
         match (resumed, beat.period()) {
             (Some(mark), _) if mark <= now + beat.widest_jitter() => {
                 beat.mark = mark;
                 match beat.next_after(mark) {
                     Some(missed) if missed <= now => {
-                        (beat.point, beat.due) = (Some(missed), Some(soon));
+                        (beat.point, beat.due) = (Some(missed), Some(first));
                     }
                     next => beat.arm(next, now.max(mark), sample),
                 }
@@ -95,8 +100,8 @@ impl Beat {
                 beat.mark = beat.point.map_or(mark, |point| point - period);
             }
             (None, Some(period)) => {
-                beat.mark = soon - period;
-                (beat.point, beat.due) = (Some(soon), Some(soon));
+                beat.mark = first - period;
+                (beat.point, beat.due) = (Some(first), Some(first));
             }
             (_, None) => beat.arm(beat.next_after(now), now, sample),
         }
@@ -212,7 +217,8 @@ mod tests {
 
     fn start(text: &str, now: &str, mark: Option<&str>) -> Beat {
         let trigger = Arc::new(text.parse::<Trigger>().expect(text));
-        Beat::start(trigger, Tz::UTC, at(now), mark.map(at), 0.5)
+        let now = at(now);
+        Beat::start(trigger, Tz::UTC, now, mark.map(at), now + FIRST_RUN_DELAY, 0.5)
     }
 
     #[test]
@@ -264,6 +270,20 @@ mod tests {
         for (what, trigger, mark, due) in table {
             let beat = start(trigger, "2026-11-23T10:00:00Z", mark);
             assert_eq!(beat.due(), due.map(at), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_first_run_that_has_to_wait_anchors_the_grid_where_it_is() {
+        let trigger = Arc::new("10 sec".parse::<Trigger>().expect("an interval"));
+        let (now, first) = (at("2026-11-23T10:00:00Z"), at("2026-11-23T10:00:03.500Z"));
+        // What was missed is made up for at its turn as well, and moves no grid.
+        let missed = Some(at("2026-11-23T09:00:00Z"));
+        for (mark, next) in [(None, "2026-11-23T10:00:13.500Z"), (missed, "2026-11-23T10:00:10Z")] {
+            let mut beat = Beat::start(trigger.clone(), Tz::UTC, now, mark, first, 0.5);
+            assert_eq!(beat.due(), Some(first));
+            beat.fired(first, 0.5);
+            assert_eq!(beat.due(), Some(at(next)));
         }
     }
 
@@ -345,7 +365,8 @@ mod tests {
             let begin = at("2026-11-23T10:00:00Z");
             let trigger: Arc<Trigger> = Arc::new(format!("{seconds} sec").parse().expect("an interval"));
             let period = TimeDelta::seconds(seconds);
-            let mut beat = Beat::start(trigger.clone(), Tz::UTC, begin, None, 0.5);
+            let first = begin + FIRST_RUN_DELAY;
+            let mut beat = Beat::start(trigger.clone(), Tz::UTC, begin, None, first, 0.5);
             let mut before: Option<DateTime<Utc>> = None;
             for (run, (sample, delay, restart)) in runs.into_iter().enumerate() {
                 let point = begin + FIRST_RUN_DELAY + period * run as i32;
@@ -360,7 +381,8 @@ mod tests {
                 beat.fired(now, sample);
                 prop_assert_eq!(beat.mark(), point);
                 if restart {
-                    beat = Beat::start(trigger.clone(), Tz::UTC, now, Some(beat.mark()), sample);
+                    let (mark, first) = (Some(beat.mark()), now + FIRST_RUN_DELAY);
+                    beat = Beat::start(trigger.clone(), Tz::UTC, now, mark, first, sample);
                 }
             }
         }

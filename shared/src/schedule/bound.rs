@@ -1,7 +1,7 @@
 //! The earliest and latest time of a trigger.
 
+use crate::Tz;
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Utc};
-use chrono_tz::Tz;
 
 use super::error::TriggerError;
 use super::zone::{self, Moment};
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn every_form_is_read_and_others_are_refused() {
-        let adelaide = chrono_tz::Australia::Adelaide;
+        let adelaide = "Australia/Adelaide".parse().expect("a zone");
         let table = [
             ("2027-12-31", "2027-12-30T13:30:00Z"),
             ("2027-12-31 18:30:00", "2027-12-31T08:00:00Z"),

@@ -1,7 +1,7 @@
 //! A trigger by the length of time between runs.
 
+use crate::Tz;
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 
 use super::bound::Bound;
 use super::error::TriggerError;

@@ -1,7 +1,7 @@
 //! The form of a trigger in the config: `{"interval": {"minutes": 5}}`, `{"cron": {"hour": "9-17"}}`.
 
+use crate::Tz;
 use chrono::TimeDelta;
-use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
 use serde_json::{Map, Value};
 

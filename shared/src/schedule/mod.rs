@@ -15,8 +15,8 @@ mod keys;
 mod text;
 mod zone;
 
+use crate::Tz;
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
 pub use beat::{Beat, DEFAULT_JITTER, FIRST_RUN_DELAY};

@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
 use crate::{
-    Phase, State,
+    Phase, State, Tz,
     outcome::{LINE_BYTES, LOG_LINES},
     policy::Alert,
     state::{Condition, Cover, Failure, Report},

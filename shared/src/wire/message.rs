@@ -1,10 +1,9 @@
 //! The message that a check's state travels in, over version 1 topics and over fleet topics alike.
 
-use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
 use super::{Data, PAYLOAD_MAX, data};
-use crate::{AgentId, CheckName, NameError, State, state::Report};
+use crate::{AgentId, CheckName, NameError, State, Tz, state::Report};
 
 /// Version of the message as it is written here: the original's fields, and newer ones beside them.
 pub const VERSION: u32 = 2;
@@ -151,6 +150,8 @@ fn string<'a>(map: &'a Map<String, Value>, key: &str) -> Result<&'a str, Rejecte
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use chrono::DateTime;
     use proptest::prelude::*;
     use serde_json::json;
@@ -161,10 +162,10 @@ mod tests {
         state::{Condition, Failure, Rule, Seen, step},
     };
 
-    const ZONE: Tz = Tz::America__St_Johns;
+    static ZONE: LazyLock<Tz> = LazyLock::new(|| "America/St_Johns".parse().expect("a zone"));
 
     fn parse(value: &Value) -> Result<Message, Rejected> {
-        Message::parse(value.to_string().as_bytes(), ZONE)
+        Message::parse(value.to_string().as_bytes(), *ZONE)
     }
 
     fn of(data: Value) -> Value {
@@ -201,8 +202,8 @@ mod tests {
             let message = parse(&of(data)).expect("it is taken");
             let seen = Seen::Reported(&message.report, DateTime::UNIX_EPOCH);
             let (state, _) = step(&Rule::default(), &State::default(), seen);
-            let written = Message::write(None, &message.name, "sequence", &state, true, ZONE);
-            assert!(Message::parse(&written, ZONE).is_ok(), "{} bytes", written.len());
+            let written = Message::write(None, &message.name, "sequence", &state, true, *ZONE);
+            assert!(Message::parse(&written, *ZONE).is_ok(), "{} bytes", written.len());
         }
         let control = json!({ "failState": "a\u{1}b" });
         assert!(parse(&of(control)).is_err());
@@ -234,8 +235,8 @@ mod tests {
         #[test]
         fn what_is_written_is_read(state in states(), name in "[^\\p{Cc}]{1,40}", alerts: bool) {
             let name = CheckName::try_from(name).expect("made to be one");
-            let written = Message::write(None, &name, "disk", &state, alerts, ZONE);
-            let message = Message::parse(&written, ZONE).expect("it can be read");
+            let written = Message::write(None, &name, "disk", &state, alerts, *ZONE);
+            let message = Message::parse(&written, *ZONE).expect("it can be read");
             prop_assert_eq!((message.name, message.alerts), (name, alerts));
             let report = message.report;
             prop_assert_eq!((report.text, report.level), (state.text.clone(), state.level.clone()));
@@ -255,9 +256,9 @@ mod tests {
             key in "threshold|failState|failCount|log|softFail|lastCheck|level|severity|text|phases|paused|blocked",
             value in "null|true|-1|1e99|18446744073709551615|\"\\PC{0,9}\"|\\[[0-9,\"a]{0,9}\\]|\\{\\}|[0-9]{1,30}",
         ) {
-            _ = Message::parse(&bytes, ZONE);
+            _ = Message::parse(&bytes, *ZONE);
             let text = format!("{{\"name\":\"x\",\"type\":\"disk\",\"data\":{{\"failState\":true,\"{key}\":{value}}}}}");
-            if let Ok(message) = Message::parse(text.as_bytes(), ZONE) {
+            if let Ok(message) = Message::parse(text.as_bytes(), *ZONE) {
                 prop_assert_eq!(message.name.as_str(), "x");
             }
         }

@@ -39,7 +39,7 @@ fn notices() -> Result<Vec<Notice>> {
     let mut failed = notice("web & shop", News::Failed)?;
     // The original tells the last line of its log.
     failed.log.reverse();
-    failed.zone = chrono_tz::Australia::Adelaide;
+    failed.zone = "Australia/Adelaide".parse().expect("a zone");
     let recovered = notice("web & shop", News::Recovered)?;
     let mut sequence = notice("all", News::Failed)?;
     sequence.kind = "sequence".into();

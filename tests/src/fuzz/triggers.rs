@@ -1,11 +1,15 @@
 //! What must hold of triggers, however they are written.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
-use fletchck_shared::schedule::{Beat, Trigger};
+use fletchck_shared::{
+    Tz,
+    schedule::{Beat, FIRST_RUN_DELAY, Trigger},
+};
 use serde_json::Value;
+
+static BERLIN: LazyLock<Tz> = LazyLock::new(|| "Europe/Berlin".parse().expect("a zone"));
 
 /// A trigger in its text form.
 pub(super) fn trigger_text(bytes: &[u8]) {
@@ -45,10 +49,10 @@ fn points(trigger: &Trigger, from: DateTime<Utc>) {
     let anchor = "2026-01-01T00:00:00Z".parse().expect("a time");
     let mut at = from;
     for _ in 0..4 {
-        let Some(next) = trigger.next_after(at, anchor, Tz::Europe__Berlin) else { return };
+        let Some(next) = trigger.next_after(at, anchor, *BERLIN) else { return };
         assert!(next > at, "{next} after {at}");
         let middle = at + (next - at) / 2;
-        assert_eq!(trigger.next_after(middle, anchor, Tz::Europe__Berlin), Some(next));
+        assert_eq!(trigger.next_after(middle, anchor, *BERLIN), Some(next));
         at = next;
     }
 }
@@ -56,7 +60,7 @@ fn points(trigger: &Trigger, from: DateTime<Utc>) {
 /// A check that keeps the trigger's beat falls due, each time later than before.
 fn beats(trigger: Trigger) {
     let now: DateTime<Utc> = "2026-11-23T10:00:00Z".parse().expect("a time");
-    let mut beat = Beat::start(Arc::new(trigger), Tz::Europe__Berlin, now, None, 0.5);
+    let mut beat = Beat::start(Arc::new(trigger), *BERLIN, now, None, now + FIRST_RUN_DELAY, 0.5);
     let mut before = now;
     for sample in [0.0, 1.0, 0.5] {
         let Some(due) = beat.due() else { return };

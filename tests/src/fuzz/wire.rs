@@ -1,23 +1,22 @@
 //! What must hold of messages.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use fletchck::fleet::{Judged, Rules, judge};
 use fletchck_shared::{
-    AgentId, State,
+    AgentId, State, Tz,
     state::{Rule, Seen, step},
     topic::{FleetTopic, PREFIX, Topic, TopicFilter},
     wire::{Data, Info, Message, PAYLOAD_MAX},
 };
 use serde_json::Value;
 
-const ZONE: Tz = Tz::Australia__Adelaide;
+static ZONE: LazyLock<Tz> = LazyLock::new(|| "Australia/Adelaide".parse().expect("a zone"));
 
 /// The state of a check as an agent sends it, ours or the original.
 pub(super) fn message(bytes: &[u8]) {
-    let Ok(message) = Message::parse(bytes, ZONE) else { return };
+    let Ok(message) = Message::parse(bytes, *ZONE) else { return };
     published_again(&message);
     let value: Value = serde_json::from_slice(bytes).expect("it was read");
     saved_again(&value["data"], message.kind == "sequence");
@@ -43,7 +42,7 @@ pub(super) fn fleet_message(bytes: &[u8]) {
         prefix: PREFIX.into(),
         base: TopicFilter::try_from("site/#").ok(),
         own: AgentId::try_from("me").expect("an id"),
-        zone: ZONE,
+        zone: *ZONE,
     };
     let fleet = FleetTopic::parse(PREFIX, &topic);
     match judge(&rules, &topic, payload) {
@@ -82,9 +81,9 @@ fn published_again(message: &Message) {
     assert!(took.is_some(), "phases that no sum has");
     let write = |report| {
         let (state, _) = step(&Rule::default(), &State::default(), Seen::Reported(report, now()));
-        let written = Message::write(agent.as_ref(), name, kind, &state, *alerts, ZONE);
+        let written = Message::write(agent.as_ref(), name, kind, &state, *alerts, *ZONE);
         assert!(written.len() <= PAYLOAD_MAX, "{} bytes", written.len());
-        (Message::parse(&written, ZONE).expect("what is written can be read"), written)
+        (Message::parse(&written, *ZONE).expect("what is written can be read"), written)
     };
     let (again, written) = write(report);
     assert_eq!((&again.name, &again.kind), (name, kind));
@@ -97,9 +96,9 @@ fn published_again(message: &Message) {
 
 /// As a site saves it and takes it up again.
 fn saved_again(data: &Value, sequence: bool) {
-    let state = Data::read(data, ZONE).expect("it was read").seed();
-    let saved = Value::Object(Data::write(&state, sequence, ZONE));
-    let again = Data::read(&saved, ZONE).expect("what is saved can be read").seed();
+    let state = Data::read(data, *ZONE).expect("it was read").seed();
+    let saved = Value::Object(Data::write(&state, sequence, *ZONE));
+    let again = Data::read(&saved, *ZONE).expect("what is saved can be read").seed();
     assert_eq!((again.text, again.log), (state.text, state.log));
     assert_eq!((again.last_check, again.last_fail), (state.last_check, state.last_fail));
 }

@@ -1,7 +1,7 @@
 //! The time that a payload says of itself.
 
 use chrono::{DateTime, NaiveDateTime, TimeZone as _, Utc};
-use chrono_tz::Tz;
+use fletchck_shared::Tz;
 use fletchck_shared::time as written;
 use serde_json::Value;
 
@@ -102,7 +102,9 @@ mod tests {
     use super::*;
     use crate::checks::Opt;
 
-    const ZONE: Tz = chrono_tz::Europe::Berlin;
+    fn berlin() -> Tz {
+        "Europe/Berlin".parse().expect("a zone")
+    }
 
     fn stamp(path: &str) -> Stamp {
         let given = json!({"timestampPath": path});
@@ -132,7 +134,7 @@ mod tests {
             json!("2026-11-26 12:00:00.250"),
             json!("26 Nov 2026 12:00 CET"),
         ] {
-            let read = time(&value, ZONE).unwrap_or_else(|| panic!("{value} is no time"));
+            let read = time(&value, berlin()).unwrap_or_else(|| panic!("{value} is no time"));
             assert_eq!(read.to_rfc3339_opts(SecondsFormat::Secs, true), noon, "{value}");
         }
         for value in [
@@ -145,13 +147,13 @@ mod tests {
             json!([1]),
             json!(true),
         ] {
-            assert_eq!(time(&value, ZONE), None, "{value}");
+            assert_eq!(time(&value, berlin()), None, "{value}");
         }
     }
 
     #[test]
     fn a_payload_says_its_time_at_its_path() {
-        let read = |path: &str, payload: &[u8]| stamp(path).of(payload, ZONE);
+        let read = |path: &str, payload: &[u8]| stamp(path).of(payload, berlin());
         let at = DateTime::from_timestamp(1_795_690_800, 0).expect("a time");
         assert_eq!(read("$.time", br#"{"time": 1795690800}"#), Ok(at));
         assert_eq!(
@@ -173,22 +175,22 @@ mod tests {
     proptest! {
         #[test]
         fn no_payload_makes_it_panic(payload in any::<Vec<u8>>(), text in ".{0,40}", number: f64, whole: i64) {
-            _ = stamp("$..*").of(&payload, ZONE);
-            _ = time(&json!(text), ZONE);
-            _ = time(&json!(number), ZONE);
-            _ = time(&json!(whole), ZONE);
-            _ = time(&json!(whole.to_string()), ZONE);
+            _ = stamp("$..*").of(&payload, berlin());
+            _ = time(&json!(text), berlin());
+            _ = time(&json!(number), berlin());
+            _ = time(&json!(whole), berlin());
+            _ = time(&json!(whole.to_string()), berlin());
         }
 
         #[test]
         fn every_unit_and_form_is_the_same_time(seconds in 200_000_000_i64..10_000_000_000) {
             let at = DateTime::from_timestamp(seconds, 0).expect("a time");
             for times in [1, 1000, 1_000_000] {
-                prop_assert_eq!(time(&json!(seconds * times), ZONE), Some(at));
+                prop_assert_eq!(time(&json!(seconds * times), berlin()), Some(at));
             }
-            prop_assert_eq!(time(&json!(seconds as f64), ZONE), Some(at));
-            for text in [at.to_rfc3339(), written::iso(at, ZONE), seconds.to_string()] {
-                prop_assert_eq!(time(&json!(text), ZONE), Some(at));
+            prop_assert_eq!(time(&json!(seconds as f64), berlin()), Some(at));
+            for text in [at.to_rfc3339(), written::iso(at, berlin()), seconds.to_string()] {
+                prop_assert_eq!(time(&json!(text), berlin()), Some(at));
             }
         }
     }

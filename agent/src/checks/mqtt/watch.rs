@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
+use fletchck_shared::Tz;
 
 use super::{memory::Memory, stamp::Stamp};
 use crate::checks::{

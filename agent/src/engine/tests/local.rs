@@ -238,6 +238,20 @@ async fn deliveries_that_nobody_will_make_are_forgotten_in_time() {
 }
 
 #[tokio::test]
+async fn a_run_that_begins_is_shown_and_stores_nothing() {
+    // The first look at the processor takes a second.
+    let slow = json!({ "slow": { "type": "cpu", "options": { "level": 100 } } });
+    let running = Running::start(json!({ "checks": slow })).await;
+    let changes = || running.store.call(|db| Ok(db.total_changes()));
+    let before = changes().await.expect("counted");
+    running.ask(Request::Run(name("slow"))).await;
+    assert!(running.view("slow").running);
+    assert_eq!(changes().await.expect("counted"), before);
+    running.run("slow").await;
+    assert!(changes().await.expect("counted") > before);
+}
+
+#[tokio::test]
 async fn a_sequence_that_is_begun_anew_runs_its_members_one_after_another() {
     let config = |threshold: u32| {
         json!({ "checks": {

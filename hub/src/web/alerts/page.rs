@@ -8,9 +8,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use fletchck_agent::{delivery::Trial, store::ShownDelivery};
 use fletchck_shared::{
+    Tz,
     policy::{Pattern, Silence, SilenceKind, When},
     time,
 };

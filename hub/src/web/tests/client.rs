@@ -14,20 +14,17 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, header},
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::{Australia::Adelaide, Tz};
 use fletchck_agent::{
     engine::{Board, CheckView, Handle, Inbox},
     store::Store,
 };
-use fletchck_shared::{CheckName, Condition, Secret, State, state::Failure};
+use fletchck_shared::{CheckName, Condition, Secret, State, Tz, state::Failure};
 use http_body_util::BodyExt;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::web::{Settings, WebState, router, session::SqliteSessions};
-
-pub(super) const ZONE: Tz = Adelaide;
 
 /// Of `hunter2`, made by the original's library with cheap settings.
 pub(super) const HUNTER2: &str = "$argon2id$v=19$m=64,t=1,p=1$Xlz224ylVNxwxSF2AtMAIA$1F5loKbfZ70hTe3nAVPFUWMtiptHkOU8g4zFT0muaO8";
@@ -71,7 +68,7 @@ impl Site {
         let board = Arc::new(Board::default());
         let (engine, inbox) = Handle::new(board.clone(), Arc::default(), 8);
         let users = ["admin", ""].map(|user| (user.to_owned(), Secret::new(HUNTER2)));
-        let settings = Settings { name: "Kennel".into(), users: users.into(), zone: ZONE };
+        let settings = Settings { name: "Kennel".into(), users: users.into(), zone: zone() };
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         let now = Arc::new(Mutex::new(time("2026-11-23T03:30:00Z")));
         let state = state(&settings, &engine, &path, &now);
@@ -175,7 +172,7 @@ pub(super) fn view(name: &str) -> CheckView {
         trigger: None,
         next: None,
         running: false,
-        zone: ZONE,
+        zone: zone(),
         members: Vec::new(),
         depends: Vec::new(),
         actions: Vec::new(),
@@ -209,4 +206,8 @@ fn state(
     let now = now.clone();
     WebState::new(settings.clone(), engine.clone(), sessions, CancellationToken::new())
         .with_clock(move || *now.lock().expect("unpoisoned"))
+}
+
+fn zone() -> Tz {
+    "Australia/Adelaide".parse().expect("a zone")
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use askama::Template;
-use chrono_tz::Tz;
 use fletchck_agent::engine::{AgentView, CheckView};
 use fletchck_shared::{
+    Tz,
     config::{Fault, Severity},
     time,
     wire::PRESENCE,

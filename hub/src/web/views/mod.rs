@@ -10,9 +10,9 @@ use std::{
 };
 
 use askama::Template;
-use chrono_tz::Tz;
 use fletchck_agent::engine::{AgentView, Board, CheckView};
 use fletchck_shared::{
+    Tz,
     config::{Fault, Severity},
     state::Cover,
     wire::PRESENCE,

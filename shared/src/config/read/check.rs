@@ -2,12 +2,11 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
 use super::{ZONE_RIGHT, edges::Names, options, policy::Partial, zone};
 use crate::{
-    ActionName, CheckName,
+    ActionName, CheckName, Tz,
     config::{Check, Fault, Kinds, ORIGINAL_CHECKS, Path, Severity, near, table::Table},
     schedule::Trigger,
     time,

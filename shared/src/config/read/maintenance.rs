@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::{ZONE_RIGHT, zone};
 use crate::{
+    Tz,
     config::{Fault, Path, table::Table},
     policy::{Pattern, Silence, SilenceKind, Span, When},
     schedule::Trigger,

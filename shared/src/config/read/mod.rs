@@ -15,13 +15,12 @@ mod web;
 
 use std::{collections::HashMap, time::Duration};
 
-use chrono_tz::Tz;
 use serde_json::Value;
 
 use self::policy::Partial;
 use super::{Fault, Heartbeat, Kinds, Path, Site, table::Table};
 use crate::{
-    ActionName, CheckName,
+    ActionName, CheckName, Tz,
     schedule::{self, TriggerError},
 };
 

@@ -1,4 +1,4 @@
-use chrono_tz::Tz;
+use crate::Tz;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -275,7 +275,7 @@ fn the_originals_spellings_are_read() {
     assert_eq!(site.webui.as_ref().map(|web| web.hostname.as_str()), Some("0.0.0.0"));
     assert_eq!(site.mqtt.as_ref().map(|mqtt| mqtt.port), Some(8883));
     let check = &site.checks["x"];
-    assert_eq!(check.timezone, Some(chrono_tz::Europe::Berlin));
+    assert_eq!(check.timezone, Some("Europe/Berlin".parse().expect("a zone")));
     assert!(check.options.is_empty());
     let seed = check.seed.as_ref().expect("read from `data`");
     assert_eq!(seed.last_pass.map(|at| at.to_rfc3339()), Some("2026-11-23T02:13:00+00:00".into()));
