@@ -24,12 +24,10 @@ fn change(table: &mut dyn TableLike, old: &Map<String, Value>, new: &Map<String,
             // TOML has no null; a key that is not there means the same.
             (_, Value::Null) => {}
             (Some(from), to) if from == to => {}
-            (Some(Value::Object(from)), Value::Object(to)) => {
-                match table.get_mut(key).and_then(Item::as_table_like_mut) {
-                    Some(table) => change(table, from, to),
-                    None => _ = table.insert(key, item(&Value::Object(to.clone()))),
-                }
-            }
+            (Some(Value::Object(from)), Value::Object(to)) => match table.get_mut(key) {
+                Some(within) if within.is_table_like() => change_within(within, from, to),
+                _ => _ = table.insert(key, item(&Value::Object(to.clone()))),
+            },
             (Some(_), to) => match table.get_mut(key) {
                 // The comment behind the old value stays behind the new one.
                 Some(Item::Value(old)) => {
@@ -41,6 +39,20 @@ fn change(table: &mut dyn TableLike, old: &Map<String, Value>, new: &Map<String,
             },
             (None, to) => _ = table.insert(key, item(to)),
         }
+    }
+}
+
+fn change_within(item: &mut Item, old: &Map<String, Value>, new: &Map<String, Value>) {
+    let Some(table) = item.as_table_like_mut() else { return };
+    change(table, old, new);
+    // What is there only by the names of its members has to stand there itself once they are gone.
+    match item {
+        Item::Table(table) if table.is_empty() => {
+            table.set_implicit(false);
+            table.set_dotted(false);
+        }
+        Item::Value(Toml::InlineTable(table)) if table.is_empty() => table.set_dotted(false),
+        _ => {}
     }
 }
 
@@ -111,6 +123,18 @@ mod tests {
     fn objects(values: impl Strategy<Value = Value>) -> impl Strategy<Value = Map<String, Value>> {
         prop::collection::vec(("[a-c]|[a-c .\"#]{0,3}", values), 0..5)
             .prop_map(|all| all.into_iter().collect())
+    }
+
+    #[test]
+    fn a_table_whose_last_member_goes_stays() {
+        for text in ["[a.b]\nc = 1\n", "a.b.c = 1\n", "a = { b.c = 1 }\n"] {
+            let old = read(text);
+            for new in [json!({"a": {"b": {}}}), json!({"a": {}})] {
+                let new = new.as_object().expect("an object");
+                let changed = apply(text, &old, new).expect("TOML");
+                assert_eq!(&read(&changed), new, "{text} became {changed}");
+            }
+        }
     }
 
     proptest! {
