@@ -70,12 +70,12 @@ pub fn imap_response(bytes: &[u8]) {
     }
 }
 
-/// All that an SMTP server says in one conversation; see [`conversation`].
+/// All that an SMTP server says in one conversation, before and after TLS begins.
 pub fn smtp_conversation(bytes: &[u8]) {
     conversation(Protocol::Smtp, bytes);
 }
 
-/// All that an IMAP server says in one conversation; see [`conversation`].
+/// All that an IMAP server says in one conversation, before and after TLS begins.
 pub fn imap_conversation(bytes: &[u8]) {
     conversation(Protocol::Imap, bytes);
 }
