@@ -35,6 +35,8 @@ use serde_json::{Map, Value};
 pub use letter::{Entry, Letter};
 pub use notice::{FailingMember, Notice};
 
+pub(crate) use web::fetch;
+
 use crate::{
     options::{Opt, OptionFault, Options},
     store::Store,

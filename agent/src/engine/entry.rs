@@ -46,8 +46,11 @@ pub(super) struct Entry {
 /// What a check is doing.
 #[derive(Debug)]
 pub(super) enum Running {
-    /// Its probe looks.
-    Probe,
+    /// Its probe looks, or waits for its place.
+    Probe {
+        /// Since when, by the clock that nobody sets.
+        since: Duration,
+    },
     /// Its members run, one after another.
     Members {
         /// Members that have not run yet.

@@ -1,8 +1,10 @@
 //! What people decide about alerts while the site runs: to take a failure on, or not to hear of some checks for a while.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use fletchck_shared::{
-    CheckName,
+    AgentId, CheckName,
     policy::{Ack, Silence},
 };
 use tracing::info;
@@ -76,6 +78,24 @@ impl Core {
         self.silences_changed = true;
         self.tell_all();
         Ok(())
+    }
+
+    /// An agent has these labels now, which silences may be made by.
+    pub(super) fn label(&mut self, agent: AgentId, labels: BTreeMap<String, String>) {
+        let same = match self.labels.get(&agent) {
+            Some(known) => *known == labels,
+            None => labels.is_empty(),
+        };
+        if same {
+            return;
+        }
+        self.batch.labels.insert(agent.clone(), labels.clone());
+        if labels.is_empty() {
+            self.labels.remove(&agent);
+        } else {
+            self.labels.insert(agent, labels);
+        }
+        self.tell_all();
     }
 
     /// Forgets silences that are over.

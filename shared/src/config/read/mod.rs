@@ -102,12 +102,6 @@ pub fn read(value: &Value, kinds: &impl Kinds, host: Tz) -> (Site, Vec<Fault>) {
     }
     if let Some(map) = table.object("heartbeat") {
         site.heartbeat = heartbeat(Table::new(map, table.path("heartbeat")), &mut faults);
-        let right = "nothing to mend: it stays in the file until a version that sends it";
-        faults.push(Fault::warning(
-            "heartbeat",
-            "this version of fletchck does not send it yet",
-            right,
-        ));
     }
     let uplink = table.text("uplink");
     if let Some(map) = table.object("checks") {
