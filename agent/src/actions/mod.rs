@@ -90,6 +90,11 @@ pub trait Action: Send + Sync {
         vec![String::new()]
     }
 
+    /// Whether it keeps an account of who has taken a failure on, and is told of that.
+    fn acknowledges(&self) -> bool {
+        false
+    }
+
     /// Tells one group. It ends by itself within a bound of its own, and says what the other side answered, in one
     /// line, without secrets.
     ///

@@ -295,9 +295,14 @@ impl Service {
 ///
 /// # Errors
 /// As [`Request::send`].
-pub(crate) async fn fetch(url: &str, timeout: Duration) -> Result<String, TellError> {
+pub(crate) async fn fetch(
+    url: &str,
+    ca_file: Option<&Path>,
+    timeout: Duration,
+) -> Result<String, TellError> {
     let request = Request::new(Method::GET, url, HeaderMap::new(), Vec::new()).hide_address();
-    let service = Service { timeout, ca_file: None, client: OnceCell::new() };
+    let ca_file = ca_file.map(Path::to_owned);
+    let service = Service { timeout, ca_file, client: OnceCell::new() };
     service.send(request).await
 }
 

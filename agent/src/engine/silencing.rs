@@ -31,6 +31,7 @@ impl Core {
         info!(check.name = %name, by = %ack.by, "acknowledged");
         entry.state.alert.ack = Some(ack);
         self.touched.insert(name.clone());
+        self.tell_acknowledged(name);
         self.tell(name, false);
         Ok(())
     }
@@ -53,6 +54,12 @@ impl Core {
         self.sweep(now);
         if silence.over(now, self.identity.zone) {
             return Err(Refused::NotNow("it is over before it begins: name a later end".into()));
+        }
+        if let Some(name) = &silence.pattern.name
+            && let Ok(name) = CheckName::try_from(name.as_str())
+            && !self.entries.contains_key(&name)
+        {
+            return Err(Refused::NoSuchCheck(name));
         }
         if self.silences.len() >= SILENCES_MAX {
             let why = format!("there are {SILENCES_MAX} silences already; end some first");
@@ -95,7 +102,9 @@ impl Core {
         } else {
             self.labels.insert(agent, labels);
         }
-        self.tell_all();
+        if !(self.silences.is_empty() && self.site.maintenance.is_empty()) {
+            self.tell_all();
+        }
     }
 
     /// Forgets silences that are over.

@@ -55,7 +55,8 @@ impl Heart {
         let (configured, watch) = watch::channel(heartbeat);
         let ask = async |heartbeat: &Heartbeat| {
             let limit = heartbeat.every.min(HEARD);
-            actions::fetch(heartbeat.url.reveal(), limit).await.map(drop)
+            let ca_file = heartbeat.ca_file.as_deref();
+            actions::fetch(heartbeat.url.reveal(), ca_file, limit).await.map(drop)
         };
         Self { configured, task: tokio::spawn(beat(engine, faults, watch, ask)) }
     }
@@ -171,7 +172,7 @@ mod tests {
 
     fn every(seconds: u64) -> Option<Heartbeat> {
         let url = Secret::new("https://watch.example/secret");
-        Some(Heartbeat { url, every: Duration::from_secs(seconds) })
+        Some(Heartbeat { url, ca_file: None, every: Duration::from_secs(seconds) })
     }
 
     /// A heart that beats; the engine's end of it; its configuration; and at which seconds it was heard.
