@@ -3,6 +3,8 @@
 use anyhow::{Result, ensure};
 use fletchck_tests::{
     fletchck::{Fletchck, Program},
+    pki::Pki,
+    port,
     sink::{Answer, Sink},
 };
 use serde_json::{Value, json};
@@ -68,4 +70,31 @@ async fn a_heartbeat_follows_the_configuration_and_what_nobody_takes_is_said_onc
     ensure!(output.status.success(), "{output:?}");
     ensure!(!String::from_utf8_lossy(&output.stderr).contains("heartbeat"), "{output:?}");
     running.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_site_watches_another_that_shows_a_certificate_of_its_own() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let pki = Pki::create(folder.path())?;
+    let (port, token) = (port::free(), "0123456789abcdef");
+    let watcher = json!({
+        "webui": {
+            "hostname": "127.0.0.1", "port": port, "users": {},
+            "cert": pki.valid.cert, "key": pki.valid.key,
+        },
+        "checks": { "other": {
+            "type": "push", "options": { "token": token, "period": 5, "grace": 10 },
+        } },
+    });
+    let mut watcher = Fletchck::start(Program::Full, &watcher).await?;
+    let url = format!("https://localhost:{port}/push/{token}");
+    let site = |ca_file: Option<&std::path::Path>| json!({ "heartbeat": { "url": url, "cafile": ca_file, "every": 5 }, "checks": {} });
+    let mut watched = Fletchck::start(Program::Full, &site(None)).await?;
+    let line = watched.process()?.wait_for_line("nobody hears the heartbeat").await?;
+    ensure!(line.contains("invalid peer certificate") && !line.contains(token), "{line}");
+    watched.write(&site(Some(&pki.ca)))?;
+    watcher.until("other", "pass").await?;
+    watched.kill();
+    watcher.until("other", "fail").await?;
+    watcher.stop().await
 }

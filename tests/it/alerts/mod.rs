@@ -82,7 +82,8 @@ async fn people_decide_about_alerts_from_the_command_line() -> Result<()> {
     }
     let hidden = async || {
         let state = site.state("disk")?;
-        state.alert.hidden.filter(|hidden| hidden.why.contains("silenced"))
+        // The one that lasts longest.
+        state.alert.hidden.filter(|hidden| hidden.why.ends_with(": lunch"))
     };
     wait::until(PATIENCE, "`disk` to be silenced", hidden).await?;
     let said = done(&site, &["end-silence", "2"]).await?;
