@@ -20,13 +20,17 @@ pub mod service;
 pub mod store;
 pub mod turn;
 
-/// An error with all its causes, in one line: for logs and for people.
+/// An error with all its causes, in one line: for logs and for people. What an error says of its cause by itself is not said
+/// again.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
+        let text = error.to_string();
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
         cause = error.source();
     }
     line
@@ -44,3 +48,29 @@ pub fn install_crypto() -> Result<(), String> {
 
 #[cfg(test)]
 mod reference;
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::chain;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Outer {
+        text: &'static str,
+        source: io::Error,
+    }
+
+    #[test]
+    fn a_cause_that_is_told_already_is_not_told_twice() {
+        for (text, whole) in [
+            ("the mail server", "the mail server: Connection refused"),
+            ("Connection refused", "Connection refused"),
+            ("Connection error: Connection refused", "Connection error: Connection refused"),
+        ] {
+            let source = io::Error::other("Connection refused");
+            assert_eq!(chain(&Outer { text, source }), whole);
+        }
+    }
+}

@@ -113,3 +113,43 @@ test('logging out ends the session', async (t) => {
   await page.goto(site.address);
   await page.getByLabel('Password').waitFor();
 });
+
+for (const [size, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
+  test(`alerts are taken on, silenced and tried on a ${size}`, async (t) => {
+    const { page, complaints } = await open(t, viewport);
+    await signIn(page);
+    await page.goto(`${site.address}/check/${encodeURIComponent('full disk <b>&')}`);
+    await page.getByText('Take it on, or hear of it later').click();
+    await page.getByLabel('What you say of it').fill(`<i>on my way, ${size}`);
+    await page.locator('form#ack').getByRole('button', { name: 'Acknowledge' }).click();
+    await page.getByText(`admin has taken it on`).waitFor();
+
+    await page.getByRole('link', { name: 'Alerts' }).click();
+    await page.getByText(`<i>on my way, ${size}`).waitFor();
+    await page.getByText('Tell nobody of some checks for a while').click();
+    await page.getByLabel('Kind').selectOption('Maintenance');
+    await page.getByLabel('Checks').fill('a-pattern-without-any-space-that-somebody-made-from/srv/data/volumes/0123456789abcdef*');
+    await page.getByLabel('For', { exact: true }).fill('2h');
+    await page.getByLabel('Why').fill(`new disks, ${size}`);
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme });
+      await picture(page, `alerts-${size}-${colorScheme}`);
+      assert.equal(await overflow(page), 0, 'the form is too wide');
+    }
+    await page.getByRole('button', { name: 'Begin' }).click();
+    const silence = page.locator('li').filter({ hasText: `new disks, ${size}` });
+    await silence.waitFor();
+    assert.equal(await overflow(page), 0, 'a long pattern is too wide');
+    await silence.getByRole('button', { name: 'End' }).click();
+    await silence.waitFor({ state: 'detached' });
+
+    await page.locator('li').filter({ hasText: `on my way, ${size}` }).getByRole('button', { name: 'Take back' }).click();
+    await page.getByRole('button', { name: 'Acknowledge' }).first().waitFor();
+    await page.goto(`${site.address}/alerts`);
+    await page.locator('li').filter({ hasText: /^log/ }).getByRole('button', { name: 'Test' }).click();
+    await page.getByRole('heading', { name: 'Test of log' }).waitFor();
+    await page.locator('b.s.pass', { hasText: 'told' }).waitFor();
+    assert.equal(await overflow(page), 0);
+    assert.deepEqual(complaints, []);
+  });
+}

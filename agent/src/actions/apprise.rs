@@ -19,7 +19,7 @@ use crate::{
 /// The entry of `apprise` in the table.
 pub const KIND: ActionKind = ActionKind {
     name: "apprise",
-    summary: "a message to any of the services that the program `apprise` knows, where it is installed",
+    summary: "a message to any of the services that the program `apprise` knows, where it is installed, in version 0.9.0 or later",
     options: &[
         Opt::new(
             "url",
@@ -42,7 +42,8 @@ pub const KIND: ActionKind = ActionKind {
 
 const PROGRAM: &str = "apprise";
 
-/// Variable that it takes its addresses from: everybody on the machine sees the arguments of a program.
+/// Variable that it takes its addresses from, since its version 0.9.0: everybody on the machine sees the arguments of a
+/// program.
 const URLS: &str = "APPRISE_URLS";
 
 /// Longest title, in characters.

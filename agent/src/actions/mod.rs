@@ -35,6 +35,8 @@ use serde_json::{Map, Value};
 pub use letter::{Entry, Letter};
 pub use notice::{FailingMember, Notice};
 
+pub(crate) use web::fetch;
+
 use crate::{
     options::{Opt, OptionFault, Options},
     store::Store,
@@ -86,6 +88,11 @@ pub trait Action: Send + Sync {
     /// without a name is the rule.
     fn groups(&self) -> Vec<String> {
         vec![String::new()]
+    }
+
+    /// Whether it keeps an account of who has taken a failure on, and is told of that.
+    fn acknowledges(&self) -> bool {
+        false
     }
 
     /// Tells one group. It ends by itself within a bound of its own, and says what the other side answered, in one

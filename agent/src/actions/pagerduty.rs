@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use fletchck_shared::policy::News;
 use serde_json::{Value, json};
 
 use super::{
@@ -17,7 +18,7 @@ use crate::options::{Opt, Options, Shape};
 /// The entry of `pagerduty` in the table.
 pub const KIND: ActionKind = ActionKind {
     name: "pagerduty",
-    summary: "an alert in PagerDuty, which ends when the check is well again",
+    summary: "an alert in PagerDuty, which is acknowledged when somebody takes the failure on, and ends when the check is well again",
     options: &[
         Opt::new(
             "token",
@@ -53,6 +54,10 @@ fn build(options: &mut Options<'_>) -> Option<Arc<dyn Action>> {
 
 #[async_trait]
 impl Action for Pagerduty {
+    fn acknowledges(&self) -> bool {
+        true
+    }
+
     async fn tell(&self, letter: &Letter, _: &To<'_>) -> Result<String, TellError> {
         let mut said = String::new();
         for entry in &letter.entries {
@@ -68,21 +73,30 @@ impl Action for Pagerduty {
 }
 
 impl Pagerduty {
-    /// A failure opens an alert or renews it, a recovery ends it. What failed and is well again before anybody was told
+    /// A failure opens an alert or renews it, somebody who takes it on acknowledges it, a recovery ends it. What failed and is well again before anybody was told
     /// is there as well, but wakes nobody; neither does a test.
     fn events(&self, letter: &Letter, entry: &Entry, about: &Value) -> Vec<Value> {
         let tone = Tone::of(&entry.notice);
-        let end = json!({
-            "routing_key": self.key,
-            "event_action": "resolve",
-            "dedup_key": entry.notice.subject(),
-        });
+        let event = |action: &str| {
+            json!({
+                "routing_key": self.key,
+                "event_action": action,
+                "dedup_key": entry.notice.subject(),
+            })
+        };
+        let severity = if tone == Tone::Bad { "critical" } else { "warning" };
+        if entry.notice.news == News::Acknowledged {
+            // What nobody there has heard of yet is opened first.
+            let opens = entry.earlier.iter().any(|notice| notice.news != News::Acknowledged);
+            let opened = opens.then(|| self.alert(letter, entry, about, severity));
+            return opened.into_iter().chain([event("acknowledge")]).collect();
+        }
+        let end = event("resolve");
         match tone {
             Tone::Good if entry.over() => vec![self.alert(letter, entry, about, "info"), end],
             Tone::Good => vec![end],
             Tone::Test => vec![self.alert(letter, entry, about, "info"), end],
-            Tone::Worry => vec![self.alert(letter, entry, about, "warning")],
-            Tone::Bad => vec![self.alert(letter, entry, about, "critical")],
+            Tone::Worry | Tone::Bad => vec![self.alert(letter, entry, about, severity)],
         }
     }
 

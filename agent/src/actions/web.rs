@@ -291,6 +291,21 @@ impl Service {
     }
 }
 
+/// Asks for an address that may be a secret, and answers with what was said there.
+///
+/// # Errors
+/// As [`Request::send`].
+pub(crate) async fn fetch(
+    url: &str,
+    ca_file: Option<&Path>,
+    timeout: Duration,
+) -> Result<String, TellError> {
+    let request = Request::new(Method::GET, url, HeaderMap::new(), Vec::new()).hide_address();
+    let ca_file = ca_file.map(Path::to_owned);
+    let service = Service { timeout, ca_file, client: OnceCell::new() };
+    service.send(request).await
+}
+
 async fn client(ca_file: Option<PathBuf>) -> Result<Client, TellError> {
     let unusable = |why: String| TellError::passing(format!("no way to web services: {why}"));
     let roots = spawn_blocking(move || roots(ca_file.as_deref()));

@@ -224,6 +224,7 @@ fn says(notice: &Notice) -> &'static str {
         (_, Severity::Ok) => "is well again",
         (News::Reminder, _) => "still fails",
         (News::Escalated, _) => "fails, and nobody has taken it on",
+        (News::Acknowledged, _) => "fails, and somebody has taken it on",
         (News::Changed, _) => "fails in another way",
         (_, Severity::Warning) => "is worth a look",
         (_, Severity::Critical) => "fails",

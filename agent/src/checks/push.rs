@@ -40,6 +40,9 @@ pub const KIND: Kind = Kind {
     build,
 };
 
+/// Longest time for which a report that nobody could hear may be repeated, after this site was away.
+const REPEAT: TimeDelta = TimeDelta::minutes(10);
+
 /// Longest period, in seconds: 400 days.
 const LONGEST: f64 = 34_560_000.0;
 
@@ -134,8 +137,9 @@ impl Push {
     /// When something will be missed, and what, if nothing is heard until then. Nobody could be heard before `since`.
     pub fn deadline(&self, heard: &Reports, since: DateTime<Utc>) -> (DateTime<Utc>, Missed) {
         let report = match heard.ended {
-            // A report that came while nobody listened may be repeated within the grace.
-            Some(at) => (at + self.period + self.grace).max(since + self.grace),
+            // A report that came while nobody listened may be repeated within the grace, which does not begin anew for ever
+            // where this site does.
+            Some(at) => (at + self.period + self.grace).max(since + self.grace.min(REPEAT)),
             None => since + self.period + self.grace,
         };
         let end = heard.began.zip(self.max_runtime);
@@ -232,6 +236,14 @@ mod tests {
         ] {
             assert_eq!(push.deadline(&heard, at(since)), (at(deadline), missed), "{heard:?}");
         }
+    }
+
+    #[test]
+    fn a_long_grace_does_not_begin_anew_for_ever_where_the_site_does() {
+        let push = push(json!({"grace": 86400}));
+        let heard = Reports { ended: Some(at(0)), began: None };
+        assert_eq!(push.deadline(&heard, at(85_000)).0, at(86_500), "its own time, and no less");
+        assert_eq!(push.deadline(&heard, at(200_000)).0, at(200_600));
     }
 
     #[test]

@@ -73,7 +73,7 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("limits", &["probes", "remotes"]),
     ("defaults", POLICY),
     ("groups.*", POLICY),
-    ("heartbeat", &["url", "url_file", "every"]),
+    ("heartbeat", &["url", "url_file", "cafile", "every"]),
     (
         "actions.*",
         &["type", "options", "severity", "failover", "retryFor", "gather", "rate", "quiet"],

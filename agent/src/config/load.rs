@@ -217,9 +217,10 @@ fn origin<'a>(merged: &'a Merged, path: &str) -> Option<&'a str> {
 fn from_folder(site: &mut Site, folder: &Path) {
     let web = site.webui.iter_mut().flat_map(|web| [&mut web.cert, &mut web.key]);
     let link = site.mqtt.iter_mut().map(|mqtt| &mut mqtt.ca_file);
+    let heartbeat = site.heartbeat.iter_mut().map(|heartbeat| &mut heartbeat.ca_file);
     let listeners = site.broker.iter_mut().flat_map(|broker| &mut broker.listeners);
     let listeners = listeners.flat_map(|listener| [&mut listener.cert, &mut listener.key]);
-    for path in web.chain(link).chain(listeners).flatten() {
+    for path in web.chain(link).chain(heartbeat).chain(listeners).flatten() {
         *path = folder.join(&path);
     }
 }

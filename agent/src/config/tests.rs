@@ -244,6 +244,7 @@ fn paths_begin_at_the_configurations_folder() {
     let folder = site(&[(
         "site.json",
         r#"{"webui": {"cert": "c.pem", "key": "/k.pem"}, "mqtt": {"tls": true, "cafile": "ca.pem"},
+            "heartbeat": {"url": "https://other.example/", "cafile": "his.pem"},
             "broker": {"listeners": [{"listen": "[::]:0", "tls": true, "cert": "x", "key": "y"}]}}"#,
     )]);
     let site = load_set(&folder, "site.json", &[]).site;
@@ -251,6 +252,8 @@ fn paths_begin_at_the_configurations_folder() {
     assert_eq!(web.cert, Some(folder.path().join("c.pem")));
     assert_eq!(web.key.as_deref(), Some(Path::new("/k.pem")));
     assert_eq!(site.mqtt.expect("a link").ca_file, Some(folder.path().join("ca.pem")));
+    let heartbeat = site.heartbeat.expect("a heartbeat");
+    assert_eq!(heartbeat.ca_file, Some(folder.path().join("his.pem")));
     let listener = &site.broker.expect("a broker").listeners[0];
     assert_eq!(listener.key, Some(folder.path().join("y")));
 }

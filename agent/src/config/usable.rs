@@ -33,6 +33,13 @@ pub(super) fn unusable(site: &Site) -> Vec<Fault> {
         let path = Path::root().key("mqtt").key("cafile");
         faults.push(Fault::error(path, chain(&reason), right));
     }
+    if let Some(file) = site.heartbeat.as_ref().and_then(|heartbeat| heartbeat.ca_file.as_ref())
+        && let Err(reason) = pem::certificates(file)
+    {
+        let right = "a PEM file with the certificate that its server is trusted by";
+        let path = Path::root().key("heartbeat").key("cafile");
+        faults.push(Fault::error(path, chain(&reason), right));
+    }
     for (index, listener) in site.broker.iter().flat_map(|b| b.listeners.iter().enumerate()) {
         // One without a certificate of its own has that of the pages.
         if let Some((cert, key)) = listener.cert.clone().zip(listener.key.clone())

@@ -54,8 +54,13 @@ impl Roster {
         self.desks.lock().get(action).map(|desk| desk.groups.clone())
     }
 
+    /// Whether an action keeps an account of who has taken a failure on.
+    pub fn acknowledges(&self, action: &ActionName) -> bool {
+        self.desks.lock().get(action).is_some_and(|desk| desk.action.acknowledges())
+    }
+
     /// Has all actions try at once what they wait to try again.
-    fn nudge_all(&self) {
+    pub fn try_now(&self) {
         self.desks.lock().values().for_each(|desk| desk.nudge.notify_waiters());
     }
 
@@ -88,7 +93,7 @@ impl Roster {
     pub async fn send_again(&self, id: Option<i64>) -> Result<usize, StoreError> {
         let Some(office) = self.office() else { return Ok(0) };
         let revived = office.store.revive_deliveries(id, office.clock.now()).await?;
-        self.nudge_all();
+        self.try_now();
         Ok(revived)
     }
 

@@ -1,5 +1,6 @@
 //! Checks that are not heard: when silence is a failure, and when it is somebody else's.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use fletchck_shared::{
     AgentId, CheckName, Outcome,
     state::{Cover, Seen},
@@ -10,6 +11,9 @@ use fletchck_shared::{
 use super::{core::Core, entry::Entry};
 use crate::checks::Plan;
 
+/// How long everyone has to be heard after this site was away, or the whole of their time, if that is less.
+const LISTEN: TimeDelta = TimeDelta::minutes(10);
+
 impl Core {
     /// Sets the alarm for when a check will have been silent for too long, where none is set. An alarm that comes too early, because
     /// the check was heard since, is set anew then: that is cheaper than moving it with every message.
@@ -19,6 +23,37 @@ impl Core {
             let now = self.now();
             self.alarms.set(name.clone(), deadline, now);
         }
+    }
+
+    /// At the start: what was waited for before is waited for since then, however often this site was started anew. Nobody
+    /// could be heard while it was away, though, so everyone has a while to be.
+    pub(super) fn wait_on(&mut self, name: &CheckName) {
+        let now = self.now();
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        let Some((longest, heard)) = entry.patience() else { return };
+        // The grace of a job that has reported before is for that.
+        if matches!(entry.plan, Plan::Push(_)) && heard.is_some() {
+            return;
+        }
+        let awaited = *entry.state.awaited.get_or_insert(now);
+        let while_away = now - longest + longest.min(LISTEN);
+        entry.silent_since = heard.unwrap_or(awaited).max(awaited).max(while_away).min(now);
+        self.alarms.remove(name);
+        self.watch(name);
+    }
+
+    /// Its configuration has changed: it is waited for anew, unless what is waited for did not change.
+    pub(super) fn wait_anew(&mut self, name: &CheckName, since: Option<DateTime<Utc>>) {
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        if entry.patience().is_none() {
+            return;
+        }
+        match since {
+            Some(since) => entry.silent_since = since,
+            None => entry.state.awaited = Some(entry.silent_since),
+        }
+        self.alarms.remove(name);
+        self.watch(name);
     }
 
     /// A check may have been silent for too long.

@@ -34,8 +34,12 @@ impl Core {
             Request::Silence(silence) => self.silence(*silence),
             Request::EndSilence(id) => self.end_silence(id),
             Request::Labels(agent, labels) => {
-                self.labels.insert(agent, labels);
+                self.label(agent, labels);
                 Ok(())
+            }
+            Request::Pulse => {
+                self.batch.pulse = Some(self.now());
+                self.on_time()
             }
             Request::Reload(site, faults) => {
                 self.reload(*site);

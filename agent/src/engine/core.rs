@@ -16,7 +16,7 @@ use indexmap::{IndexMap, IndexSet};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Board, CheckView, Identity, Learned, Refused,
+    Board, CheckView, Identity, Learned, Refused, Request,
     alarm::Alarms,
     broker::Away,
     directory::Directory,
@@ -32,8 +32,14 @@ use crate::{
     turn::{Ended, Places},
 };
 
-/// Whom to answer, and what.
-type Answer = (oneshot::Sender<Result<(), Refused>>, Result<(), Refused>);
+/// What was asked and is answered once all that follows from it is stored.
+#[derive(Debug)]
+pub(super) struct Answer {
+    asker: oneshot::Sender<Result<(), Refused>>,
+    answer: Result<(), Refused>,
+    /// Whether it is no unless the store takes what follows.
+    stored: bool,
+}
 
 /// What the engine holds. Only its own task touches it, so nothing here needs a lock.
 pub(super) struct Core {
@@ -110,8 +116,9 @@ impl Core {
             Event::Ended(run, ended) => self.ended(&run, *ended),
             Event::Heard(heard) => heard.into_iter().for_each(|heard| self.hear(heard)),
             Event::Asked(request, asker) => {
+                let stored = matches!(request, Request::Pulse);
                 let answer = self.answer(request);
-                self.answers.push((asker, answer));
+                self.answers.push(Answer { asker, answer, stored });
             }
         }
         self.begin_asked();
@@ -195,7 +202,11 @@ impl Core {
         if self.refused.says_again(self.identity.clock.passed()) {
             self.board.say_again();
         }
-        for (asker, answer) in std::mem::take(&mut self.answers) {
+        for Answer { asker, answer, stored } in std::mem::take(&mut self.answers) {
+            let answer = match self.refused.why().filter(|_| stored) {
+                Some(why) => answer.and_then(|()| Err(Refused::Store(why.to_owned()))),
+                None => answer,
+            };
             // Whoever asked may have given up by now.
             _ = asker.send(answer);
         }

@@ -85,6 +85,10 @@ impl Core {
         if !entry.state.condition.failing() {
             return None;
         }
+        if let Some(why) = &entry.state.held {
+            let why = format!("its agent says that {why}");
+            return Some(Hidden { by: HiddenBy::Dependency, why, until: None });
+        }
         if let Some(by) = self.failing_dependency(name) {
             let why = format!("it depends on `{by}`, which fails");
             return Some(Hidden { by: HiddenBy::Dependency, why, until: None });
@@ -150,6 +154,7 @@ impl Core {
             .filter(|entry| {
                 let hidden = entry.state.alert.hidden.as_ref();
                 hidden.is_some_and(|hidden| hidden.by == HiddenBy::Dependency)
+                    && entry.state.held.is_none()
             })
             .map(|entry| entry.name.clone())
             .collect();

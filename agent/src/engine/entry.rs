@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, num::NonZeroU32, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use fletchck_shared::{CheckName, State, Tz, config::Check, state::Rule};
 
 use super::CheckView;
@@ -46,8 +46,11 @@ pub(super) struct Entry {
 /// What a check is doing.
 #[derive(Debug)]
 pub(super) enum Running {
-    /// Its probe looks.
-    Probe,
+    /// Its probe looks, or waits for its place.
+    Probe {
+        /// Since when, by the clock that nobody sets.
+        since: Duration,
+    },
     /// Its members run, one after another.
     Members {
         /// Members that have not run yet.
@@ -99,13 +102,23 @@ impl Entry {
         }
     }
 
+    /// Longest silence of a check that is heard of, and when it was heard last.
+    pub(super) fn patience(&self) -> Option<(TimeDelta, Option<DateTime<Utc>>)> {
+        match &self.plan {
+            Plan::Push(push) => {
+                Some((push.patience(), Reports::of(self.state.kept.as_ref()).ended))
+            }
+            _ => Some((TimeDelta::from_std(self.timeout()?).ok()?, self.state.last_update)),
+        }
+    }
+
     /// When the silence of a check that is heard of becomes a failure.
     pub(super) fn deadline(&self) -> Option<DateTime<Utc>> {
         if let Plan::Push(push) = &self.plan {
             let reports = Reports::of(self.state.kept.as_ref());
             return Some(push.deadline(&reports, self.silent_since).0);
         }
-        let timeout = chrono::TimeDelta::from_std(self.timeout()?).ok()?;
+        let timeout = TimeDelta::from_std(self.timeout()?).ok()?;
         self.silent_since.checked_add_signed(timeout)
     }
 

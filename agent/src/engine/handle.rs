@@ -41,6 +41,9 @@ pub enum Refused {
     /// It makes no sense as things stand.
     #[error("{0}")]
     NotNow(String),
+    /// Checks run late.
+    #[error("{0}")]
+    Late(String),
     /// It runs elsewhere, or is a part of the configuration file.
     #[error("{0}")]
     NotHere(String),
@@ -77,8 +80,10 @@ pub enum Request {
     Silence(Box<Silence>),
     /// End that before its time.
     EndSilence(SilenceId),
-    /// These are the labels of an agent.
+    /// These are the labels of an agent; none: it is forgotten.
     Labels(AgentId, BTreeMap<String, String>),
+    /// Say whether this site is well: it answers, checks run on time, and the store takes what it is given.
+    Pulse,
     /// Make this the configuration, with these faults shown; unchanged checks are not touched.
     Reload(Box<Site>, Vec<Fault>),
 }

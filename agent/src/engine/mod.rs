@@ -18,6 +18,7 @@ mod event;
 mod handle;
 mod left;
 mod publish;
+mod pulse;
 mod push;
 mod refusing;
 mod remote;
@@ -139,6 +140,7 @@ impl Engine {
         let identity = Identity::of(&site, agent, host_zone, clock);
         let past = store.past().await?;
         let (silences, next_silence) = store.silences().await?;
+        let labels = store.labels().await?;
         let board = Arc::new(Board::default());
         let office = Office {
             store: store.clone(),
@@ -168,7 +170,7 @@ impl Engine {
             silences,
             next_silence,
             silences_changed: true,
-            labels: Default::default(),
+            labels,
             store,
             board: board.clone(),
             ended: ended_tx,

@@ -12,7 +12,8 @@ pub(super) const AGAIN: Duration = Duration::from_secs(10);
 /// Whether the store refuses.
 #[derive(Debug, Default)]
 pub(super) struct Refusing {
-    refuses: bool,
+    /// Why it does.
+    why: Option<String>,
     /// When all was said again last.
     said: Option<Duration>,
 }
@@ -20,12 +21,17 @@ pub(super) struct Refusing {
 impl Refusing {
     /// Whether it does.
     pub(super) fn refuses(&self) -> bool {
-        self.refuses
+        self.why.is_some()
+    }
+
+    /// Why it does.
+    pub(super) fn why(&self) -> Option<&str> {
+        self.why.as_deref()
     }
 
     /// It took everything.
     pub(super) fn accepted(&mut self) {
-        if std::mem::take(&mut self.refuses) {
+        if self.why.take().is_some() {
             info!("states are stored again");
         }
         self.said = None;
@@ -33,9 +39,10 @@ impl Refusing {
 
     /// It took nothing.
     pub(super) fn refused(&mut self, reason: &StoreError) {
-        if !std::mem::replace(&mut self.refuses, true) {
+        let reason = chain(reason);
+        if self.why.replace(reason.clone()).is_none() {
             error!(
-                error = chain(reason),
+                error = reason,
                 "states are not stored, and would be lost in a crash; alerts are sent and states published all the same"
             );
         }
@@ -43,7 +50,7 @@ impl Refusing {
 
     /// Whether all is to be said again now, after this much time has passed.
     pub(super) fn says_again(&mut self, passed: Duration) -> bool {
-        let due = self.refuses && self.said.is_none_or(|said| passed >= said + AGAIN);
+        let due = self.refuses() && self.said.is_none_or(|said| passed >= said + AGAIN);
         if due {
             self.said = Some(passed);
         }

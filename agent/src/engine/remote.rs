@@ -59,7 +59,7 @@ impl Core {
         let stale = matches!(entry.state.cover, Some(Cover::Stale(_)));
         match order(newest, heard.message.report.last_check, heard.retained) {
             Order::Newer => {}
-            Order::Same if stale => {}
+            Order::Same if stale || entry.state.held != heard.message.report.held => {}
             Order::Same | Order::Older => {
                 // It says nothing new, and all the same that its agent lives: its clock may have been set back.
                 if !heard.retained {

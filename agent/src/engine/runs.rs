@@ -51,11 +51,12 @@ impl Core {
             return;
         }
         self.begun.insert(name.clone());
+        let since = self.identity.clock.passed();
         let Some(entry) = self.entries.get_mut(name) else { return };
         match &entry.plan {
             Plan::Remote { .. } | Plan::Push(_) => {}
             Plan::Probe(probe) => {
-                entry.running = Some(Running::Probe);
+                entry.running = Some(Running::Probe { since });
                 let turn = Turn {
                     name: name.clone(),
                     probe: probe.clone(),

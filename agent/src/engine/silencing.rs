@@ -1,8 +1,10 @@
 //! What people decide about alerts while the site runs: to take a failure on, or not to hear of some checks for a while.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use fletchck_shared::{
-    CheckName,
+    AgentId, CheckName,
     policy::{Ack, Silence},
 };
 use tracing::info;
@@ -29,6 +31,7 @@ impl Core {
         info!(check.name = %name, by = %ack.by, "acknowledged");
         entry.state.alert.ack = Some(ack);
         self.touched.insert(name.clone());
+        self.tell_acknowledged(name);
         self.tell(name, false);
         Ok(())
     }
@@ -51,6 +54,12 @@ impl Core {
         self.sweep(now);
         if silence.over(now, self.identity.zone) {
             return Err(Refused::NotNow("it is over before it begins: name a later end".into()));
+        }
+        if let Some(name) = &silence.pattern.name
+            && let Ok(name) = CheckName::try_from(name.as_str())
+            && !self.entries.contains_key(&name)
+        {
+            return Err(Refused::NoSuchCheck(name));
         }
         if self.silences.len() >= SILENCES_MAX {
             let why = format!("there are {SILENCES_MAX} silences already; end some first");
@@ -76,6 +85,26 @@ impl Core {
         self.silences_changed = true;
         self.tell_all();
         Ok(())
+    }
+
+    /// An agent has these labels now, which silences may be made by.
+    pub(super) fn label(&mut self, agent: AgentId, labels: BTreeMap<String, String>) {
+        let same = match self.labels.get(&agent) {
+            Some(known) => *known == labels,
+            None => labels.is_empty(),
+        };
+        if same {
+            return;
+        }
+        self.batch.labels.insert(agent.clone(), labels.clone());
+        if labels.is_empty() {
+            self.labels.remove(&agent);
+        } else {
+            self.labels.insert(agent, labels);
+        }
+        if !(self.silences.is_empty() && self.site.maintenance.is_empty()) {
+            self.tell_all();
+        }
     }
 
     /// Forgets silences that are over.

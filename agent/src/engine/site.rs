@@ -28,6 +28,7 @@ impl Core {
             let remote = past.remotes.remove(&name);
             let mark = row.as_ref().and_then(|row| row.mark.clone());
             self.enter(&name, row, remote);
+            self.wait_on(&name);
             self.schedule(&name, mark);
         }
         let added = |(name, row): &(&CheckName, &RemoteRow)| {
@@ -144,10 +145,13 @@ impl Core {
                 None => (None, None, None),
             },
         };
+        let waits = kept.filter(|old| old.check.options == check.options && !old.check.paused);
+        let waits = waits.map(|old| old.silent_since);
         let waiting = self.entries.get_mut(name).map(|old| std::mem::take(&mut old.waiting));
         self.directory.strike(name);
         info!(check.name = %name, "configured");
         self.enter(name, row, remote);
+        self.wait_anew(name, waits);
         if !same_trigger {
             self.schedule(name, mark);
         }

@@ -7,6 +7,7 @@ use fletchck_shared::{
     ActionName, CheckName, Severity,
     policy::{self, Decision, News, Standing, Told},
     state::{Condition, Failure},
+    wire,
 };
 
 use super::{core::Core, entry::Entry};
@@ -31,6 +32,7 @@ impl Core {
         let least = self.least();
         let Some(entry) = self.entries.get_mut(name) else { return };
         let before = entry.state.alert.clone();
+        let was_held = wire::held(&entry.state).map(str::to_owned);
         let is = Standing {
             condition: &entry.state.condition,
             covered: entry.state.cover.is_some(),
@@ -40,6 +42,7 @@ impl Core {
             least: &least,
         };
         let Decision { tell, again } = policy::decide(&policy, &mut entry.state.alert, &is, now);
+        let held = wire::held(&entry.state).map(str::to_owned);
         if entry.state.alert != before {
             self.touched.insert(name.clone());
         }
@@ -49,6 +52,10 @@ impl Core {
         }
         for (action, news, about) in tell {
             self.deliver(name, &action, news, about, now);
+        }
+        // What has just run is published in any case. Otherwise a hub would not hear that it is to be told after all.
+        if !fresh && held != was_held {
+            self.publish(name, true);
         }
     }
 
@@ -60,6 +67,19 @@ impl Core {
             self.entries.values().filter(open).map(|entry| entry.name.clone()).collect();
         for name in names {
             self.tell(&name, false);
+        }
+    }
+
+    /// Tells those who keep an account of it that somebody has taken a failure on which they know of.
+    pub(super) fn tell_acknowledged(&mut self, name: &CheckName) {
+        let now = self.now();
+        let Some(entry) = self.entries.get(name) else { return };
+        let told = entry.state.alert.told.iter();
+        let told: Vec<_> = told.map(|(action, told)| (action.clone(), told.severity)).collect();
+        for (action, about) in told {
+            if self.delivery.roster().acknowledges(&action) {
+                self.deliver(name, &action, News::Acknowledged, about, now);
+            }
         }
     }
 
@@ -93,6 +113,7 @@ impl Core {
         let at = match news {
             News::Failed | News::Changed => state.last_fail,
             News::Recovered => state.last_pass,
+            News::Acknowledged => state.alert.ack.as_ref().map(|ack| ack.at),
             News::Reminder | News::Escalated | News::Flapping | News::Steady | News::Test => None,
         };
         Some(Notice {

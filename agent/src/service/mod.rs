@@ -3,6 +3,7 @@
 
 mod faults;
 mod greeter;
+mod heartbeat;
 mod housekeeping;
 mod learning;
 mod linking;
@@ -23,7 +24,7 @@ pub use greeter::Greeter;
 pub use reach::{Reach, Standing};
 pub use start::{log_to_stderr, raise_file_limit, store_path};
 
-use self::{housekeeping::Housekeeping, linking::Linking};
+use self::{heartbeat::Heart, housekeeping::Housekeeping, linking::Linking};
 use crate::{
     chain,
     config::{LoadError, Loaded, host_zone},
@@ -52,6 +53,7 @@ pub struct Service {
     /// How it stands with the broker.
     pub reach: Reach,
     actions: watch::Sender<Vec<ActionName>>,
+    heart: Heart,
     _housekeeping: Housekeeping,
 }
 
@@ -89,6 +91,8 @@ impl Service {
         let (actions, of_actions) = watch::channel(loaded.site.actions.keys().cloned().collect());
         let housekeeping = Housekeeping::start(store.clone(), of_actions).await?;
         let faults = Faults::new(engine.handle.board().clone(), loaded.faults.clone());
+        let heart =
+            Heart::start(engine.handle.clone(), faults.clone(), loaded.site.heartbeat.clone());
         let reach = Reach::new(engine.handle.clone());
         let known = (reach.clone(), faults.clone());
         let mut link =
@@ -106,6 +110,7 @@ impl Service {
             link,
             reach,
             actions,
+            heart,
             _housekeeping: housekeeping,
         })
     }
@@ -152,6 +157,7 @@ impl Service {
         }
         self.link.keep_to(&loaded).await;
         self.reach.tell_again();
+        self.heart.keep_to(loaded.site.heartbeat.as_ref());
         self.actions.send_replace(loaded.site.actions.keys().cloned().collect());
         self.site = loaded.site;
         true
@@ -167,6 +173,7 @@ impl Service {
 
     /// Stops: first the engine, which stores what it knows, then the link, which sends what still waits and says farewell.
     pub async fn stop(self) {
+        drop(self.heart);
         self.engine_stop.cancel();
         if self.engine.task.await.is_err() {
             warn!("the engine broke down while stopping");

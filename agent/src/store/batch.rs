@@ -1,13 +1,13 @@
 //! One transaction: states, the transitions they made, and what is still to be told of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use fletchck_shared::{ActionName, CheckName, State, Transition, policy::Silence};
+use fletchck_shared::{ActionName, AgentId, CheckName, State, Transition, policy::Silence};
 use rusqlite::{Connection, params};
 use tracing::warn;
 
-use super::{RemoteRow, Store, StoreError};
+use super::{RemoteRow, Store, StoreError, labels};
 use crate::actions::Notice;
 
 /// Everything that is stored together. Of one check the last state counts.
@@ -31,6 +31,10 @@ pub struct Batch {
     pub outgoing: Vec<OutgoingRow>,
     /// Where remote checks are heard.
     pub remotes: HashMap<CheckName, RemoteRow>,
+    /// Labels of agents; none: they are forgotten.
+    pub labels: HashMap<AgentId, BTreeMap<String, String>>,
+    /// When somebody asked whether the store takes anything.
+    pub pulse: Option<DateTime<Utc>>,
     /// Checks that are gone, with all that was kept of them but their transitions.
     pub removed: Vec<CheckName>,
 }
@@ -92,6 +96,8 @@ impl Batch {
             && self.ended.is_empty()
             && self.outgoing.is_empty()
             && self.remotes.is_empty()
+            && self.labels.is_empty()
+            && self.pulse.is_none()
             && self.removed.is_empty()
     }
 }
@@ -226,6 +232,12 @@ fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()> {
         for id in &batch.ended {
             ended.execute([id])?;
         }
+        labels::write(&change, &batch.labels)?;
+        if let Some(at) = batch.pulse {
+            change
+                .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('pulse', ?1)")?
+                .execute([at.to_rfc3339()])?;
+        }
         let mut replace =
             change.prepare_cached("DELETE FROM outbox WHERE topic = ?1 AND keep = 0")?;
         let mut outgoing = change.prepare_cached(
@@ -239,6 +251,6 @@ fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()> {
     change.commit()
 }
 
-fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
+pub(super) fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
 }

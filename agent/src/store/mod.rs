@@ -7,6 +7,7 @@
 mod batch;
 mod deliveries;
 mod error;
+mod labels;
 mod outbox;
 mod retained;
 mod rows;

@@ -99,6 +99,8 @@ pub fn make(path: &Path, wanted: Wanted) -> Result<Made> {
         site.insert("broker".into(), json!({ "listeners": [listener], "users": {} }));
         site.insert("fleet".into(), json!({ "actions": ["log"] }));
     }
+    // What is known of a check while another one fails is worth knowing; only sites of the original's skip its runs.
+    site.insert("defaults".into(), json!({ "skip": false }));
     site.insert("actions".into(), json!({ "log": { "type": "log" } }));
     let mut checks = first_checks();
     if pages.is_some() {
@@ -195,6 +197,8 @@ mod tests {
                 assert_eq!(loaded.site.checks.len(), if page { 5 } else { 4 });
                 assert_eq!(made.pages.is_some(), webui && profile != Profile::Agent);
                 assert_eq!(loaded.site.fleet.hub, profile != Profile::Agent);
+                let skips = loaded.site.checks.values().filter(|check| check.policy.skip);
+                assert_eq!(skips.count(), 0, "dependencies hide alerts, not runs");
             }
         }
     }

@@ -18,6 +18,8 @@ pub enum Effect {
     Hide(AgentId),
     /// Its checks are stale, and why.
     Silent(AgentId, String),
+    /// Its labels are these.
+    Labels(AgentId, BTreeMap<String, String>),
     /// Its presence changed.
     Tell(AgentId, Presence, DateTime<Utc>),
 }
@@ -54,6 +56,8 @@ struct Agent {
     doubted: Option<DateTime<Utc>>,
     /// When it, or the broker about it, was heard last.
     heard: Option<DateTime<Utc>>,
+    /// Whether its labels were told since this hub started.
+    labelled: bool,
     told: Told,
 }
 
@@ -145,8 +149,12 @@ impl Agents {
         if let Some(clock) = info.clock.filter(|_| !spoken.retained) {
             agent.view.clock_ahead = Some((clock - spoken.at).num_seconds());
         }
+        let labels = (!std::mem::replace(&mut agent.labelled, true)
+            || agent.view.info.labels != info.labels)
+            .then(|| Effect::Labels(id.clone(), info.labels.clone()));
         agent.view.info = info;
-        Some(vec![Effect::Show(agent.view.clone())])
+        // The labels come first: what is told next may be silenced by them.
+        Some(labels.into_iter().chain([Effect::Show(agent.view.clone())]).collect())
     }
 
     /// A message that an agent sent just now, about something it saw at `seen` by its own clock: it lives, whatever was heard
@@ -177,7 +185,7 @@ impl Agents {
                 if let Some(due) = agent.due {
                     self.due.remove(&(due, id.clone()));
                 }
-                vec![Effect::Hide(id.clone())]
+                vec![Effect::Hide(id.clone()), Effect::Labels(id.clone(), BTreeMap::new())]
             }
             None => Vec::new(),
         }
@@ -281,7 +289,15 @@ impl Agent {
     fn new(id: AgentId, at: DateTime<Utc>) -> Self {
         let info = Info::default();
         let view = AgentView { id, online: false, since: at, info, clock_ahead: None };
-        Self { view, connected: None, due: None, doubted: None, heard: None, told: Told::Nothing }
+        Self {
+            view,
+            connected: None,
+            due: None,
+            doubted: None,
+            heard: None,
+            labelled: false,
+            told: Told::Nothing,
+        }
     }
 
     /// Whether it was gone, as far as is known, after it saw this.

@@ -256,6 +256,7 @@ impl Fleet {
                     self.flush().await?;
                     self.ask(Request::Silent(id, why)).await?;
                 }
+                Effect::Labels(id, labels) => self.ask(Request::Labels(id, labels)).await?,
                 Effect::Tell(id, presence, at) => {
                     let Rules { prefix, zone, .. } = &self.now.rules;
                     self.batch.push(presence::heard(prefix, &id, &presence, at, *zone));

@@ -93,6 +93,28 @@ async fn an_agent_comes_speaks_goes_and_is_told_to_be_away() {
 }
 
 #[tokio::test]
+async fn the_engine_knows_the_labels_of_each_agent_for_silences_by_them() {
+    let mut fleet = start();
+    let info = |room: &str| format!(r#"{{"labels": {{"room": "{room}"}}}}"#);
+    let mut asked = Vec::new();
+    for payload in [info("cellar"), info("cellar"), info("attic"), "{}".into()] {
+        fleet.tap("fletchck/nas/info", payload).await;
+    }
+    fleet.tap("fletchck/nas/status", "").await;
+    fleet.tap("fletchck/pi/info", "{}").await;
+    for _ in 0..5 {
+        match fleet.asked().await {
+            Request::Labels(id, labels) => {
+                asked.push(format!("{id} {}", labels.get("room").map_or("", String::as_str)));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    // A hub may know labels from before its start that an agent no longer has.
+    assert_eq!(asked, ["nas cellar", "nas attic", "nas ", "nas ", "pi "]);
+}
+
+#[tokio::test]
 async fn nobody_is_told_to_be_away_while_the_broker_is() {
     let mut fleet = start();
     fleet.tap("fletchck/nas/status", "online").await;

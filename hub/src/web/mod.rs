@@ -68,6 +68,7 @@ pub fn router(state: WebState) -> Router {
         .route("/silence/end", post(alerts::orders::end_silence))
         .route("/action/test", post(alerts::orders::test))
         .route("/deliveries/again", post(alerts::orders::again))
+        .route("/deliveries/now", post(alerts::orders::now))
         .route("/deliveries/forget", post(alerts::orders::forget))
         .route("/events", get(events::get))
         .route("/status", get(status::get))

@@ -191,6 +191,8 @@ pub struct Limits {
 pub struct Heartbeat {
     /// Address that is asked for (`url`); it may hold a token.
     pub url: Secret,
+    /// Certificates that its server is trusted by; `None`: the system's (`cafile`).
+    pub ca_file: Option<PathBuf>,
     /// How often (`every`, 60 seconds).
     pub every: Duration,
 }

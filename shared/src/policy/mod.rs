@@ -35,6 +35,8 @@ pub enum News {
     Reminder,
     /// Those who were told before have not acknowledged it.
     Escalated,
+    /// Somebody has taken it on. Told to those alone who keep an account of that.
+    Acknowledged,
     /// It is well again.
     Recovered,
     /// It goes back and forth; nothing more is told until it is steady.

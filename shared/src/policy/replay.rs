@@ -82,6 +82,7 @@ impl Story {
                     News::Recovered => 'P',
                     News::Flapping => '~',
                     News::Steady => '=',
+                    News::Acknowledged => 'A',
                     News::Test => '?',
                 };
                 let boss = action == name("boss");
@@ -318,6 +319,7 @@ proptest! {
                         prop_assert!(knows && acked.is_none(), "{story}: {before:?} {news:?} {acked:?}");
                     }
                     News::Flapping => prop_assert!(before != Some(News::Flapping), "{story}"),
+                    News::Acknowledged => prop_assert!(false, "time alone acknowledges nothing"),
                     News::Test => prop_assert!(false, "nobody asked for a test"),
                 }
                 if !matches!(news, News::Reminder | News::Changed) {

@@ -64,6 +64,12 @@ pub struct State {
     /// version, told it. Whoever runs the check takes it for told to all its actions, and forgets this.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub told: bool,
+    /// Why its agent tells nobody of its failure: it depends on something that fails there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+    /// Since when anything was waited for from it, where nothing has come yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub awaited: Option<DateTime<Utc>>,
     /// What was told of the present failure, and to whom.
     #[serde(skip_serializing_if = "Alert::is_quiet")]
     pub alert: Alert,

@@ -18,6 +18,8 @@ pub struct Report {
     pub paused: bool,
     /// The agent's check is blocked by this one.
     pub blocked: Option<String>,
+    /// Why the agent tells nobody of the failure: it depends on something that fails there.
+    pub held: Option<String>,
     /// One sentence on what was seen; empty where the sender has none.
     pub text: String,
     /// Whether the last outcome was worth a look.

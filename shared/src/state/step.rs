@@ -92,6 +92,7 @@ pub fn step(rule: &Rule, was: &State, seen: Seen<'_>) -> (State, Option<Transiti
 
 fn ran(rule: &Rule, state: &mut State, outcome: &Outcome, threshold: u32) -> Option<Transition> {
     state.cover = None;
+    state.held = None;
     state.text.clone_from(&outcome.text);
     state.log.clone_from(&outcome.log);
     state.level.clone_from(&outcome.level);
@@ -170,6 +171,7 @@ fn reported(
     state.warning = report.warning;
     state.last_check = Some(report.last_check.unwrap_or(heard));
     state.last_update = Some(heard);
+    state.held.clone_from(&report.held);
     if rule.paused || report.paused {
         state.cover = Some(Cover::Paused);
         return None;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::{
     Phase, State, Tz,
     outcome::{LINE_BYTES, LOG_LINES},
-    policy::Alert,
+    policy::{Alert, HiddenBy},
     state::{Condition, Cover, Failure, Report},
     time,
 };
@@ -69,6 +69,7 @@ impl Data {
             paused: map.get("paused") == Some(&Value::Bool(true))
                 || log.as_slice() == ["PAUSED".to_owned()],
             blocked,
+            held: text(map, "held")?,
             warning,
             text: text(map, "text")?.unwrap_or_default(),
             level: text(map, "level")?,
@@ -107,6 +108,9 @@ impl Data {
             Some(Cover::Stale(_)) => _ = map.insert("stale".into(), true.into()),
             None => {}
         }
+        if let Some(why) = held(state) {
+            map.insert("held".into(), why.into());
+        }
         if !state.phases.is_empty() {
             let phases = &state.phases[..state.phases.len().min(PHASES_MAX)];
             let phases = serde_json::to_value(phases).unwrap_or(Value::Null);
@@ -128,6 +132,8 @@ impl Data {
         };
         State {
             told: told && condition.failing(),
+            held: None,
+            awaited: None,
             alert: Alert::default(),
             pass_count: 0,
             recent: 0,
@@ -150,6 +156,13 @@ impl Data {
             condition,
         }
     }
+}
+
+/// Why nobody is told of a failure here, where that is for the sake of something else that fails. A hub that knows no more
+/// than this machine does tells nobody either.
+pub fn held(state: &State) -> Option<&str> {
+    let hidden = state.alert.hidden.as_ref().filter(|hidden| hidden.by == HiddenBy::Dependency)?;
+    (state.condition.failing() && state.cover.is_none()).then_some(hidden.why.as_str())
 }
 
 /// What `failState` says of a state. `sequence` as in [`Data::write`].

@@ -159,6 +159,7 @@ mod tests {
     use super::*;
     use crate::{
         Phase,
+        policy::{Alert, Hidden, HiddenBy},
         state::{Condition, Failure, Rule, Seen, step},
     };
 
@@ -214,6 +215,7 @@ mod tests {
             text in "\\PC{0,40}", log in prop::collection::vec(".{0,40}", 0..6), level in prop::option::of(".{0,9}"),
             fails in 0..4_u8, fail_count: u32, threshold in 1..9_u32, at in 0..4_000_000_000_i64,
             phases in prop::collection::vec(("[a-z]{1,8}", 0..100_000_u64), 0..6),
+            why in prop::option::of("\\PC{1,40}"),
         ) -> State {
             let condition = match fails {
                 0 => Condition::Pass,
@@ -224,7 +226,9 @@ mod tests {
             let phases = phases.into_iter().map(|(name, micros)| {
                 Phase { name, took: std::time::Duration::from_micros(micros) }
             });
+            let hidden = why.map(|why| Hidden { by: HiddenBy::Dependency, why, until: None });
             State {
+                alert: Alert { hidden, ..Alert::default() },
                 condition, text, log, level, fail_count, threshold, phases: phases.collect(),
                 last_check: DateTime::from_timestamp(at, 0), ..State::default()
             }
@@ -243,6 +247,8 @@ mod tests {
             prop_assert_eq!((report.log, report.phases), (state.log.clone(), state.phases.clone()));
             prop_assert_eq!((report.fail_count, report.threshold), (Some(state.fail_count), Some(state.threshold)));
             prop_assert_eq!(report.last_check, state.last_check);
+            let held = state.alert.hidden.filter(|_| state.condition.failing());
+            prop_assert_eq!(report.held, held.map(|hidden| hidden.why));
             let failure = match state.condition {
                 Condition::Fail(failure) => Some(failure),
                 _ => None,

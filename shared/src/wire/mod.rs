@@ -5,7 +5,7 @@ pub mod info;
 pub mod message;
 pub mod order;
 
-pub use data::{Data, fail_state};
+pub use data::{Data, fail_state, held};
 pub use info::Info;
 pub use message::{Message, Rejected};
 

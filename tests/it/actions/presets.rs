@@ -195,3 +195,28 @@ fn each_preset_lacks_what_it_cannot_do_without() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn pagerduty_is_told_who_takes_a_failure_on_and_of_what_it_has_not_heard_yet() -> Result<()> {
+    let sink = Sink::start().await?;
+    let options = json!({ "url": sink.url(), "token": "secret-1" });
+    let mut events = Vec::new();
+    for letters in [
+        vec![News::Acknowledged],
+        vec![News::Failed, News::Acknowledged],
+        vec![News::Acknowledged, News::Recovered],
+    ] {
+        let notices = letters.into_iter().map(|news| notice("web", news));
+        let letter = letter(notices.collect::<Result<Vec<_>>>()?)?;
+        ensure!(tell::ours("pagerduty", &options, &letter).await?.is_ok());
+        let mut keys = std::collections::HashSet::new();
+        for asked in sink.asked() {
+            let body = asked.json()?;
+            keys.insert(body["dedup_key"].to_string());
+            events.push(body["event_action"].as_str().unwrap_or_default().to_owned());
+        }
+        ensure!(keys.len() == 1, "one alert: {keys:?}");
+    }
+    ensure!(events == ["acknowledge", "trigger", "acknowledge", "resolve"], "{events:?}");
+    Ok(())
+}

@@ -190,3 +190,86 @@ async fn an_uplink_that_fails_raises_one_alert() {
         assert_eq!(running.told(check).await.len(), told, "{check}");
     }
 }
+
+#[tokio::test]
+async fn what_is_held_back_for_an_uplink_is_published_so_that_a_hub_holds_it_back_too() {
+    let target = tempfile::tempdir().expect("folder");
+    let line = target.path().join("line");
+    let web = json!({ "type": "tcp", "options": { "hostname": "127.0.0.1", "port": 1 } });
+    let mut config = with_log(json!({ "line": volume(&line), "web": web }));
+    config["uplink"] = "line".into();
+    config["defaults"] = json!({ "skip": false });
+    let running = Running::start(config).await;
+    running.run("web").await;
+    running.settled(|| running.view("line").state.word() == "fail").await;
+    let published = async || {
+        running.settle().await;
+        let outgoing = running.outgoing().await;
+        let last = outgoing.iter().rfind(|row| row.topic.ends_with("/check/web"));
+        let message = Message::parse(&last.expect("published").payload, Tz::UTC);
+        message.expect("a message").report
+    };
+    let report = published().await;
+    assert_eq!(report.held.as_deref(), Some("it depends on `line`, which fails"));
+    assert!(report.reached());
+    fs::create_dir(&line).expect("made");
+    let before = running.view("web").state.last_check;
+    running.run("line").await;
+    running.settled(|| running.view("web").state.last_check != before).await;
+    assert_eq!(published().await.held, None, "it fails by itself");
+}
+
+#[tokio::test]
+async fn a_silence_by_label_holds_for_the_agents_that_have_it_and_over_a_restart() {
+    let mut config = with_log(json!({}));
+    config["fleet"] = json!({ "actions": ["tell"] });
+    let running = Running::start(config.clone()).await;
+    let label = |agent: &str, room: &str| {
+        let agent = AgentId::try_from(agent).expect("an id");
+        Request::Labels(agent, [("room".to_owned(), room.to_owned())].into())
+    };
+    running.ask(label("nas", "cellar")).await;
+    running.ask(label("pi", "attic")).await;
+    let mut silence = silence(&running, "*", 60);
+    silence.pattern.labels = [("room".to_owned(), "cellar".to_owned())].into();
+    running.ask(Request::Silence(silence)).await;
+    let fails = |agent: &str| json!({ "name": "root", "type": "disk", "agent": agent, "data": { "failState": true } });
+    for agent in ["nas", "pi"] {
+        let topic = format!("fletchck/{agent}/check/root");
+        running.hear(Some(agent), &topic, &fails(agent)).await;
+    }
+    // Agents are not heard yet after a start, and their labels count all the same.
+    let running = running.restart(config).await;
+    assert!(running.told("nas/root").await.is_empty());
+    assert_eq!(running.told("pi/root").await, ["failed"]);
+    running.ask(label("nas", "attic")).await;
+    assert_eq!(running.told("nas/root").await, ["failed"], "it stands elsewhere now");
+}
+
+#[tokio::test]
+async fn a_snooze_of_a_check_that_is_none_is_refused() {
+    let running = Running::start(with_log(json!({}))).await;
+    let mut snooze = silence(&running, "*", 60);
+    snooze.pattern = Pattern { name: Some("typo".into()), ..Pattern::default() };
+    let refused = running.engine.handle.ask(Request::Silence(snooze)).await;
+    assert_eq!(refused, Err(Refused::NoSuchCheck(name("typo"))));
+}
+
+#[tokio::test]
+async fn whoever_keeps_an_account_is_told_that_a_failure_was_taken_on() {
+    let target = tempfile::tempdir().expect("folder");
+    let mut disk = volume(&target.path().join("nothing"));
+    disk["actions"] = json!(["tell", "pager"]);
+    let mut config = with_log(json!({ "disk": disk }));
+    let nobody = json!({ "token": "0123456789", "url": "http://127.0.0.1:1" });
+    config["actions"]["pager"] = json!({ "type": "pagerduty", "options": nobody });
+    let running = Running::start(config).await;
+    running.run("disk").await;
+    running.ask(Request::Acknowledge(name("disk"), ack())).await;
+    let read = |db: &mut rusqlite::Connection| {
+        let mut select = db.prepare("SELECT action || ' ' || news FROM told ORDER BY 1")?;
+        select.query_map((), |row| row.get(0))?.collect()
+    };
+    let told: Vec<String> = running.store.call(read).await.expect("read");
+    assert_eq!(told, ["pager acknowledged", "pager failed", "tell failed"]);
+}

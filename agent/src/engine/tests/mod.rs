@@ -2,6 +2,7 @@
 
 mod alerts;
 mod local;
+mod pulse;
 mod push;
 mod remote;
 

@@ -109,3 +109,34 @@ async fn a_paused_job_is_not_missed_and_unknown_tokens_are_refused() {
     let refused = running.engine.handle.ask(Request::Ping(ping)).await;
     assert_eq!(refused, Err(Refused::NoSuchPush));
 }
+
+#[tokio::test]
+async fn a_site_that_starts_anew_more_often_than_the_period_misses_a_job_that_never_reported() {
+    let mut running = Running::start(job(json!({}))).await;
+    for _ in 0..3 {
+        running.wall.pass(TimeDelta::seconds(1200));
+        running = running.restart(job(json!({}))).await;
+        assert!(running.after(0).await.starts_with("unknown"));
+    }
+    assert!(running.after(599).await.starts_with("unknown"));
+    assert!(running.after(1).await.ends_with("the last one came: never"));
+}
+
+#[tokio::test]
+async fn a_site_that_was_away_itself_gives_a_job_ten_minutes_and_one_that_was_paused_all_its_time()
+{
+    let running = Running::start(job(json!({}))).await;
+    running.wall.pass(TimeDelta::days(3));
+    let running = running.restart(job(json!({}))).await;
+    assert!(running.after(599).await.starts_with("unknown"), "nobody could be heard");
+    assert!(running.after(1).await.starts_with("fail"));
+
+    let running = Running::start(job(json!({ "paused": true }))).await;
+    running.wall.pass(TimeDelta::days(3));
+    running.ask(Request::Reload(Box::new(site(&job(json!({})))), Vec::new())).await;
+    assert!(running.after(4199).await.starts_with("unknown"));
+    // What has nothing to do with its reports changes nothing of its time.
+    let other = job(json!({ "severity": "warning" }));
+    running.ask(Request::Reload(Box::new(site(&other)), Vec::new())).await;
+    assert!(running.after(1).await.starts_with("fail"));
+}

@@ -296,3 +296,49 @@ async fn a_clock_that_was_set_back_a_little_is_no_silence() {
     running.ask(Request::Run(name("disk"))).await;
     assert_eq!(running.view("disk").state.word(), "fail");
 }
+
+#[tokio::test]
+async fn a_hub_that_starts_anew_more_often_than_the_timeout_misses_a_remote_check() {
+    let config = json!({ "checks": {
+        "root": { "type": "remote", "options": { "timeout": 3600 } },
+        "never": { "type": "remote", "options": { "timeout": 3600 } },
+    } });
+    let mut running = Running::start(config.clone()).await;
+    running.hear(None, "v1/root", &message(&running, "root", false, 0)).await;
+    for _ in 0..2 {
+        running.wall.pass(TimeDelta::seconds(1200));
+        running = running.restart(config.clone()).await;
+    }
+    let word = async |running: &Running, check| {
+        running.ask(Request::Run(name(check))).await;
+        running.view(check).state.word()
+    };
+    running.wall.pass(TimeDelta::seconds(1199));
+    assert_eq!(word(&running, "root").await, "pass");
+    assert_eq!(word(&running, "never").await, "unknown");
+    running.wall.pass(TimeDelta::seconds(1));
+    assert_eq!(word(&running, "root").await, "fail");
+    assert_eq!(word(&running, "never").await, "fail");
+}
+
+#[tokio::test]
+async fn what_an_agent_holds_back_is_shown_and_told_to_nobody_until_it_no_longer_does() {
+    let config = json!({
+        "actions": { "tell": { "type": "log" } }, "fleet": { "actions": ["tell"] },
+    });
+    let running = Running::start(config.clone()).await;
+    let topic = "fletchck/nas/check/web";
+    let free = by("nas", message(&running, "web", true, 0));
+    let mut held = free.clone();
+    held["data"]["held"] = "it depends on `line`, which fails".into();
+    running.hear(Some("nas"), topic, &held).await;
+    let running = running.restart(config).await;
+    let view = running.view("nas/web");
+    assert_eq!(view.state.word(), "fail", "it is shown");
+    let hidden = view.state.alert.hidden.clone().expect("held");
+    assert_eq!(hidden.why, "its agent says that it depends on `line`, which fails");
+    assert!(running.told("nas/web").await.is_empty());
+    // The same run again, which is news all the same.
+    running.hear(Some("nas"), topic, &free).await;
+    assert_eq!(running.told("nas/web").await, ["failed"]);
+}

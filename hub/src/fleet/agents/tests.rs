@@ -16,12 +16,13 @@ fn agents() -> Agents {
     Agents::new(Duration::from_secs(30), 3)
 }
 
-/// Effects in short: `+nas` shown online, `-nas` shown offline, `!nas` silent, and what is told.
+/// Effects in short: `+nas` shown online, `-nas` shown offline, `!nas` silent, `#nas` labelled, and what is told.
 fn short(effects: impl IntoIterator<Item = Effect>) -> String {
     let word = |effect| match effect {
         Effect::Show(view) => format!("{}{}", if view.online { '+' } else { '-' }, view.id),
         Effect::Hide(id) => format!("x{id}"),
         Effect::Silent(id, _) => format!("!{id}"),
+        Effect::Labels(id, _) => format!("#{id}"),
         Effect::Tell(_, Presence::Here { again: false }, _) => "here".into(),
         Effect::Tell(_, Presence::Here { again: true }, _) => "back".into(),
         Effect::Tell(_, Presence::Away(since), _) => format!("away@{}", since.timestamp()),
@@ -185,7 +186,7 @@ fn the_clock_is_compared_only_while_the_message_is_fresh() {
     let mut agents = agents();
     let info = Info { clock: Some(at(170)), host: "nas.lan".into(), ..Info::default() };
     let clock = |effects: Option<Vec<Effect>>| match effects.as_deref() {
-        Some([Effect::Show(view)]) => view.clock_ahead,
+        Some([.., Effect::Show(view)]) => view.clock_ahead,
         other => panic!("{other:?}"),
     };
     let retained = Spoken { retained: true, ..live(50, None) };
@@ -203,7 +204,7 @@ fn there_are_no_more_agents_than_may_be_and_a_forgotten_one_makes_room() {
     assert!(agents.info(&id("d"), Info::default(), live(0, 0)).is_none());
     assert_eq!(short(agents.spoke(&id("d"), None, at(1))), "");
     agents.status(&id("a"), false, live(1, 0));
-    assert_eq!(short(agents.forget(&id("a"))), "xa");
+    assert_eq!(short(agents.forget(&id("a"))), "xa #a");
     assert_eq!(agents.next(), None);
     assert!(agents.status(&id("d"), true, live(0, 0)).is_some());
 }

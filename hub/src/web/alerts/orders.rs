@@ -93,6 +93,10 @@ order! {
     OfAction { action: String }
 }
 order! {
+    /// What needs nothing more to be said.
+    Nothing {}
+}
+order! {
     /// One delivery, or all.
     OfDelivery { id: Option<i64> }
 }
@@ -204,9 +208,24 @@ pub(in crate::web) async fn again(
 ) -> Response {
     match read(&user, form) {
         Ok((order, _)) => match state.engine().roster().send_again(order.id).await {
-            Ok(count) => page::done(&user, format!("{count} alerts are sent again"), HERE),
+            Ok(count) => changed(&user, &order, count, "sent again"),
             Err(reason) => store_failed(&reason),
         },
+        Err(refused) => *refused,
+    }
+}
+
+/// `POST /deliveries/now`.
+pub(in crate::web) async fn now(
+    State(state): State<WebState>,
+    user: User,
+    form: Read<Nothing>,
+) -> Response {
+    match read(&user, form) {
+        Ok(_) => {
+            state.engine().roster().try_now();
+            page::done(&user, "what failed before is tried again at once", HERE)
+        }
         Err(refused) => *refused,
     }
 }
@@ -219,10 +238,23 @@ pub(in crate::web) async fn forget(
 ) -> Response {
     match read(&user, form) {
         Ok((order, _)) => match state.engine().roster().forget(order.id).await {
-            Ok(count) => page::done(&user, format!("{count} alerts are forgotten"), HERE),
+            Ok(count) => changed(&user, &order, count, "forgotten"),
             Err(reason) => store_failed(&reason),
         },
         Err(refused) => *refused,
+    }
+}
+
+/// Says what became of deliveries that were given up.
+fn changed(user: &User, order: &OfDelivery, count: usize, what: &str) -> Response {
+    match (order.id, count) {
+        (Some(id), 0) => {
+            let sentence = format!("There is no alert {id} that was given up.");
+            page::error(StatusCode::NOT_FOUND, &sentence)
+        }
+        (_, 0) => page::done(user, format!("nothing was given up, so nothing is {what}"), HERE),
+        (_, 1) => page::done(user, format!("1 alert is {what}"), HERE),
+        _ => page::done(user, format!("{count} alerts are {what}"), HERE),
     }
 }
 
@@ -262,7 +294,11 @@ fn silence_of(state: &WebState, order: &Silencing, by: String) -> Result<Silence
     let kind = match order.kind.as_str() {
         "maintenance" => SilenceKind::Maintenance,
         "snooze" => SilenceKind::Snooze,
-        _ => SilenceKind::Silence,
+        "" | "silence" => SilenceKind::Silence,
+        other => {
+            let sentence = format!("`{other}` is neither silence, maintenance nor snooze.");
+            return Err(wrong(&sentence));
+        }
     };
     let when = when(state, order)?;
     Ok(Silence { kind, pattern, when, by, reason: bounded(&order.reason) })

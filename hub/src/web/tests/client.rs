@@ -99,7 +99,26 @@ impl Site {
     }
 }
 
+/// A browser whose user is logged in at the pages of an engine that runs over this store.
+pub(super) async fn admin_of(engine: &Handle, store: &std::path::Path) -> Browser {
+    let users = ["admin", ""].map(|user| (user.to_owned(), Secret::new(HUNTER2)));
+    let settings = Settings { name: "Kennel".into(), users: users.into(), zone: Tz::UTC };
+    let settings = Arc::new(ArcSwap::from_pointee(settings));
+    let sessions = Arc::new(SqliteSessions::open(store).expect("sessions"));
+    let state = WebState::new(settings, engine.clone(), sessions, CancellationToken::new());
+    let peer = ([192, 0, 2, 1], 4000).into();
+    let mut browser = Browser { app: router(state), cookie: None, peer };
+    let answer = browser.log_in("admin", "hunter2").await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    browser
+}
+
 impl Browser {
+    /// Another one at the same pages.
+    pub(super) fn again(&self) -> Self {
+        Self { app: self.app.clone(), cookie: self.cookie.clone(), peer: self.peer }
+    }
+
     pub(super) async fn get(&mut self, address: &str) -> Answer {
         self.ask(Request::get(address).header("accept", "text/html"), Body::empty()).await
     }

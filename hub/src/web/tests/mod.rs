@@ -1,5 +1,6 @@
 //! The pages, asked without a socket.
 
+mod alerts;
 pub(super) mod client;
 mod live;
 mod login;

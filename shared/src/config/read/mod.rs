@@ -13,7 +13,7 @@ mod options;
 mod policy;
 mod web;
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use serde_json::Value;
 
@@ -102,12 +102,6 @@ pub fn read(value: &Value, kinds: &impl Kinds, host: Tz) -> (Site, Vec<Fault>) {
     }
     if let Some(map) = table.object("heartbeat") {
         site.heartbeat = heartbeat(Table::new(map, table.path("heartbeat")), &mut faults);
-        let right = "nothing to mend: it stays in the file until a version that sends it";
-        faults.push(Fault::warning(
-            "heartbeat",
-            "this version of fletchck does not send it yet",
-            right,
-        ));
     }
     let uplink = table.text("uplink");
     if let Some(map) = table.object("checks") {
@@ -163,8 +157,9 @@ fn heartbeat(mut table: Table<'_>, faults: &mut Vec<Fault>) -> Option<Heartbeat>
         web
     });
     let every = table.whole("every", 5..=86_400).unwrap_or(60);
+    let ca_file = table.text("cafile").filter(|text| !text.is_empty()).map(PathBuf::from);
     faults.append(&mut table.close());
-    Some(Heartbeat { url: url?, every: Duration::from_secs(every.unsigned_abs()) })
+    Some(Heartbeat { url: url?, ca_file, every: Duration::from_secs(every.unsigned_abs()) })
 }
 
 /// What to write for a time zone.
