@@ -1,6 +1,7 @@
 //! Tests across the whole program, with real servers on loopback. `tests/run` installs those and runs everything.
 
 mod actions;
+mod alerts;
 mod answers;
 mod broker;
 mod cert;

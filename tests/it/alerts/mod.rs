@@ -1,0 +1,3 @@
+//! Alerts on their whole way: from what happens to a check to whoever is told, whatever happens in between.
+
+mod kills;
