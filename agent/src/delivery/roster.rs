@@ -54,6 +54,11 @@ impl Roster {
         self.desks.lock().get(action).map(|desk| desk.groups.clone())
     }
 
+    /// Whether an action runs.
+    pub fn runs(&self, action: &ActionName) -> bool {
+        self.desks.lock().contains_key(action)
+    }
+
     /// Has all actions try at once what they wait to try again.
     fn nudge_all(&self) {
         self.desks.lock().values().for_each(|desk| desk.nudge.notify_waiters());
