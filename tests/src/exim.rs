@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use rustix::process::{getegid, geteuid};
 use tempfile::TempDir;
 
@@ -33,7 +33,7 @@ impl Exim {
     pub const PASSWORD: &str = "open sesame";
 
     /// Starts a server on free ports. It keeps mail for anybody, but refuses `reject550` for good and `later451` for now,
-    /// and takes its time with `slow`. By [`Exim::submission`] only those may send who have logged in.
+    /// takes its time with `slow`, and refuses half of what comes for now once it is asked to by [`Exim::fail_half`]. By [`Exim::submission`] only those may send who have logged in.
     ///
     /// # Errors
     /// exim is not installed or does not start.
@@ -91,6 +91,45 @@ impl Exim {
         mails.collect()
     }
 
+    /// Whether half of all mails, by chance, are refused for now once they were sent.
+    ///
+    /// # Errors
+    /// It cannot be told so.
+    pub fn fail_half(&self, fails: bool) -> Result<()> {
+        let half = self.dir.path().join("half");
+        if fails {
+            fs::write(half, "")?
+        } else {
+            fs::remove_file(half)?
+        }
+        Ok(())
+    }
+
+    /// How much it has written down so far, in bytes: more with every mail that comes.
+    pub fn written(&self) -> u64 {
+        fs::metadata(self.dir.path().join("log/main")).map_or(0, |log| log.len())
+    }
+
+    /// The mails it has accepted, in that order. Waits until all of them are there.
+    ///
+    /// # Errors
+    /// They are not, in [`PATIENCE`].
+    pub async fn accepted(&self) -> Result<Vec<String>> {
+        let log = fs::read_to_string(self.dir.path().join("log/main")).unwrap_or_default();
+        // 2026-11-26 18:00:00 1vOAbC-0001Zz-2X <= from@… H=…
+        let number = |line: &str| {
+            let (before, _) = line.split_once(" <= ")?;
+            Some(before.rsplit_once(' ')?.1.to_owned())
+        };
+        let numbers: Vec<_> = log.lines().filter_map(number).collect();
+        let mails = self.wait_for_mails(numbers.len()).await?;
+        let mail = |number: &String| {
+            let of = mails.iter().find(|mail| mail.contains(&format!("id {number}\n")));
+            of.cloned().with_context(|| format!("mail {number} was accepted and is not there"))
+        };
+        numbers.iter().map(mail).collect()
+    }
+
     /// The process, to freeze or end it.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
@@ -114,7 +153,7 @@ fn settings(dir: &Path, pki: &Pki, smtp: u16, submission: u16) -> Result<String>
     let keeper = if user == 0 { " user = Debian-exim\n" } else { "" };
     let drop = if user == 0 { "" } else { "deliver_drop_privilege = true\n" };
     text.push_str(drop);
-    text.push_str("acl_smtp_rcpt = rcpt\nacl_smtp_data = accept\n");
+    text.push_str("acl_smtp_rcpt = rcpt\nacl_smtp_data = data\n");
     for (option, file) in [("tls_certificate", 0), ("tls_privatekey", 1)] {
         let mut value = [&pki.valid.cert, &pki.valid.key][file].display().to_string();
         for (name, pair) in pki.by_name() {
@@ -132,6 +171,8 @@ fn settings(dir: &Path, pki: &Pki, smtp: u16, submission: u16) -> Result<String>
          accept local_parts = slow\n delay = 3s\n\
          accept authenticated = *\n accept condition = ${{if eq{{$received_port}}{{{smtp}}}}}\n\
          deny message = authentication required\n\
+         data:\n defer condition = ${{if exists{{{dir}/half}}{{${{if eq{{${{randint:2}}}}{{0}}}}}}}}\n \
+         message = come back later\n accept\n\
          begin routers\nall:\n driver = accept\n transport = box\n\
          begin transports\nbox:\n driver = appendfile\n maildir_format\n directory = {dir}/mail\n \
          mode = 0644\n directory_mode = 0755\n envelope_to_add\n return_path_add\n{keeper}\

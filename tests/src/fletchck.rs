@@ -10,6 +10,8 @@ use fletchck_agent::store::Store;
 use fletchck_shared::{CheckName, State};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 use tokio::task::spawn_blocking;
 
 use crate::process::Process;
@@ -116,6 +118,30 @@ impl Fletchck {
         let mut command = self.command()?;
         command.arg("--config").arg(self.config_path()).args(args);
         spawn_blocking(move || command.output()).await?.context("running it")
+    }
+
+    /// Has the site run a check now, over the socket that the command line uses, as soon as that is there.
+    ///
+    /// # Errors
+    /// It ends before it answers, or does not know the check.
+    pub async fn run_now(&self, check: &str) -> Result<()> {
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("check", check)
+            .append_pair("token", "")
+            .finish();
+        let request = format!(
+            "POST /run HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+            form.len(),
+        );
+        let path = self.config_path().with_extension("sock");
+        let socket = async || UnixStream::connect(&path).await.ok();
+        let mut socket = wait::until(PATIENCE, "the socket of the site", socket).await?;
+        socket.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await?;
+        ensure!(answer.ends_with("begun"), "it does not run `{check}`: {answer}");
+        Ok(())
     }
 
     /// The process, to signal it or to wait for lines in its log.

@@ -1,6 +1,14 @@
 //! A web service that answers as it is told, and keeps what it is asked.
 
-use std::{collections::VecDeque, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    net::Ipv4Addr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Result;
 use axum::{
@@ -29,6 +37,8 @@ pub struct Asked {
     pub headers: HeaderMap,
     /// The body.
     pub body: Vec<u8>,
+    /// The status that it was answered with.
+    pub status: u16,
 }
 
 /// What is answered once.
@@ -57,6 +67,7 @@ pub struct Sink {
 struct Shared {
     asked: Mutex<Vec<Asked>>,
     answers: Mutex<VecDeque<Answer>>,
+    fails_half: AtomicBool,
 }
 
 impl Sink {
@@ -86,6 +97,16 @@ impl Sink {
         self.shared.answers.lock().push_back(answer);
     }
 
+    /// Whether it answers 503 to half of what comes, by chance.
+    pub fn fail_half(&self, fails: bool) {
+        self.shared.fails_half.store(fails, Ordering::Relaxed);
+    }
+
+    /// How often it was asked, since it last forgot.
+    pub fn times(&self) -> usize {
+        self.shared.asked.lock().len()
+    }
+
     /// All it was asked, which it forgets.
     pub fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.shared.asked.lock())
@@ -96,7 +117,7 @@ impl Sink {
     /// # Errors
     /// It was not, in [`PATIENCE`].
     pub async fn wait_for(&self, times: usize) -> Result<Vec<Asked>> {
-        let many = async || (self.shared.asked.lock().len() >= times).then_some(());
+        let many = async || (self.times() >= times).then_some(());
         wait::until(PATIENCE, &format!("{times} requests"), many).await?;
         Ok(self.asked())
     }
@@ -151,14 +172,16 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, BODY).await.unwrap_or_default().to_vec();
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str()).to_owned();
-    let asked = Asked { method: parts.method, path, headers: parts.headers, body };
-    shared.asked.lock().push(asked);
     let next = shared.answers.lock().pop_front();
-    let Answer { status, headers, body, after } = next.unwrap_or_else(|| Answer::new(200, "ok"));
+    let fails = shared.fails_half.load(Ordering::Relaxed) && rand::random();
+    let usual = || if fails { Answer::new(503, "not now") } else { Answer::new(200, "ok") };
+    let Answer { status, headers, body: says, after } = next.unwrap_or_else(usual);
+    let asked = Asked { method: parts.method, path, headers: parts.headers, body, status };
+    shared.asked.lock().push(asked);
     tokio::time::sleep(after).await;
     let mut answer = Response::builder().status(status);
     for (name, value) in headers {
         answer = answer.header(name, value);
     }
-    answer.body(Body::from(body)).expect("a status and fields that a test has written")
+    answer.body(Body::from(says)).expect("a status and fields that a test has written")
 }

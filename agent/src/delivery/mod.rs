@@ -3,6 +3,8 @@
 
 mod pace;
 mod roster;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::{
@@ -176,6 +178,7 @@ impl Delivery {
                 rules: configured.delivery.clone(),
                 office: self.office.clone(),
                 unstored: unstored.clone(),
+                told: Vec::new(),
                 roster: self.roster.clone(),
                 stop: stop.clone(),
             };

@@ -59,6 +59,11 @@ impl Roster {
         self.desks.lock().get(action).is_some_and(|desk| desk.action.acknowledges())
     }
 
+    /// Whether an action runs.
+    pub fn runs(&self, action: &ActionName) -> bool {
+        self.desks.lock().contains_key(action)
+    }
+
     /// Has all actions try at once what they wait to try again.
     pub fn try_now(&self) {
         self.desks.lock().values().for_each(|desk| desk.nudge.notify_waiters());

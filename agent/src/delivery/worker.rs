@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use fletchck_shared::{ActionName, config, policy::QuietHours};
+use fletchck_shared::{ActionName, CheckName, config, policy::QuietHours};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
@@ -43,6 +43,8 @@ pub(super) struct Work {
     pub(super) rules: config::Delivery,
     pub(super) office: Office,
     pub(super) unstored: Arc<Unstored>,
+    /// Stored deliveries that were made, which is not noted yet.
+    pub(super) told: Vec<i64>,
     pub(super) roster: Arc<Roster>,
     pub(super) stop: CancellationToken,
 }
@@ -68,14 +70,14 @@ impl Work {
             tokio::pin!(woken);
             woken.as_mut().enable();
             self.tell_unstored().await;
+            self.note_told().await;
             let pause = match self.next().await {
                 Next::Tell(pending) => match self.tell(pending).await {
-                    // What fails is not tried sooner because there is more of it.
+                    // What fails is not tried sooner because there is more of it, stored or not.
                     Some(pause) => {
                         tokio::select! {
                             () = self.stop.cancelled() => {}
                             () = nudged.notified() => {}
-                            () = self.unstored.added.notified() => {}
                             () = tokio::time::sleep(pause) => {}
                         }
                         continue;
@@ -85,6 +87,7 @@ impl Work {
                 Next::Wait(pause) => pause,
                 Next::Rest => Duration::MAX,
             };
+            let pause = if self.told.is_empty() { pause } else { pause.min(FIRST_PAUSE) };
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 () = woken => {}
@@ -114,13 +117,14 @@ impl Work {
 
     async fn next(&mut self) -> Next {
         let store = &self.office.store;
-        let pending = match store.pending_deliveries(&self.name, &self.group, TOGETHER).await {
+        let mut pending = match store.pending_deliveries(&self.name, &self.group, TOGETHER).await {
             Ok(pending) => pending,
             Err(reason) => {
                 error!(action.name = %self.name, error = chain(&reason), "what is to be told cannot be read");
                 return Next::Wait(FIRST_PAUSE);
             }
         };
+        pending.retain(|pending| !self.told.contains(&pending.id));
         let now = self.office.clock.now();
         let (pending, quiet) = self.awake(pending, now);
         let Some(first) = pending.first() else {
@@ -161,19 +165,42 @@ impl Work {
         loop {
             // It stays where it is until it is told: this worker may be replaced in between.
             let Some(notice) = self.unstored.notices.lock().front().cloned() else { return };
-            let Some(letter) = Letter::of([notice], &self.address(), self.link()) else { return };
+            let check = notice.check.clone();
+            // What is stored of the same check came before it.
+            let before = self.stored_of(&check).await;
+            let notices = before.iter().map(|pending| pending.notice.clone()).chain([notice]);
+            let Some(letter) = Letter::of(notices, &self.address(), self.link()) else { return };
             match self.send(&letter).await {
                 None => return,
-                Some(Err(failure)) if !failure.permanent => {
+                Some(Ok(_)) => {
+                    self.told.extend(before.iter().map(|pending| pending.id));
+                    self.unstored.notices.lock().pop_front();
+                }
+                Some(Err(failure)) if failure.permanent => {
+                    error!(action.name = %self.name, "an alert for `{check}` is lost, for it could neither be stored nor told: {}", failure.text);
+                    self.unstored.notices.lock().pop_front();
+                }
+                Some(Err(failure)) => {
+                    warn!(action.name = %self.name, "alert for `{check}` neither stored nor sent, trying again: {}", failure.text);
                     let pause = failure.retry_after.unwrap_or(FIRST_PAUSE * 10);
                     tokio::select! {
                         () = self.stop.cancelled() => return,
                         () = tokio::time::sleep(pause.min(LONGEST_WISH)) => {}
                     }
                 }
-                Some(Ok(_) | Err(_)) => _ = self.unstored.notices.lock().pop_front(),
             }
         }
+    }
+
+    /// What is stored of a check and was not told.
+    async fn stored_of(&self, check: &CheckName) -> Vec<PendingDelivery> {
+        let stored = self.office.store.pending_deliveries(&self.name, &self.group, TOGETHER).await;
+        let mut stored = stored.unwrap_or_else(|reason| {
+            error!(action.name = %self.name, error = chain(&reason), "what is to be told cannot be read");
+            Vec::new()
+        });
+        stored.retain(|pending| pending.notice.check == *check && !self.told.contains(&pending.id));
+        stored
     }
 
     /// Tells these, and notes what became of it. The pause to make, where that failed.
@@ -184,7 +211,8 @@ impl Work {
             Ok(answer) => {
                 self.pace.sent();
                 debug!(action.name = %self.name, "told: {answer}");
-                self.note_told(pending.iter().map(|pending| pending.id).collect()).await;
+                self.told.extend(pending.iter().map(|pending| pending.id));
+                self.note_told().await;
                 None
             }
             Err(failure) => Some(self.note_failed(&pending, &failure).await),
@@ -204,14 +232,16 @@ impl Work {
         }
     }
 
-    /// What was told must not be told again because the store refuses to note it.
-    async fn note_told(&mut self, ids: Vec<i64>) {
-        while let Err(reason) = self.office.store.delivered(ids.clone()).await {
-            error!(action.name = %self.name, error = chain(&reason), "that an alert was told cannot be noted, trying again");
-            Box::pin(self.tell_unstored()).await;
-            tokio::select! {
-                () = self.stop.cancelled() => return,
-                () = tokio::time::sleep(FIRST_PAUSE) => {}
+    /// Notes what was told. What the store refuses to note is noted later, is not told again until then, and holds up
+    /// nothing else.
+    async fn note_told(&mut self) {
+        if self.told.is_empty() {
+            return;
+        }
+        match self.office.store.delivered(self.told.clone()).await {
+            Ok(()) => self.told.clear(),
+            Err(reason) => {
+                error!(action.name = %self.name, error = chain(&reason), "that an alert was told cannot be noted, trying again");
             }
         }
     }
@@ -235,7 +265,8 @@ impl Work {
             (None, true) => "trying again".into(),
         };
         warn!(action.name = %self.name, "{what} not sent, {next}: {}", failure.text);
-        let tries = again.iter().map(|pending| pending.tries).min().unwrap_or(0);
+        // Of what is tried together the oldest counts: more that comes does not shorten the pauses.
+        let tries = again.iter().map(|pending| pending.tries).max().unwrap_or(0);
         let nothing_left = again.is_empty();
         let ids = |list: &[&PendingDelivery]| list.iter().map(|pending| pending.id).collect();
         let tried = Tried {

@@ -1,6 +1,6 @@
 //! Whom the state of a check is told to: what the alert policy decides, put into deliveries.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use fletchck_shared::{
@@ -30,6 +30,7 @@ impl Core {
         let hidden = self.hidden(name, now);
         let policy = self.policy_of(name);
         let least = self.least();
+        let away = self.away(name);
         let Some(entry) = self.entries.get_mut(name) else { return };
         let before = entry.state.alert.clone();
         let was_held = wire::held(&entry.state).map(str::to_owned);
@@ -40,6 +41,7 @@ impl Core {
             hidden,
             actions: if quiet { &[] } else { &entry.check.actions },
             least: &least,
+            away: &away,
         };
         let Decision { tell, again } = policy::decide(&policy, &mut entry.state.alert, &is, now);
         let held = wire::held(&entry.state).map(str::to_owned);
@@ -91,7 +93,7 @@ impl Core {
         about: Severity,
         now: DateTime<Utc>,
     ) {
-        // What is no longer configured, or cannot be built, is nobody to tell.
+        // What does not run is told nothing now, and whatever is left to tell once it does.
         let Some(groups) = self.delivery.roster().groups(action) else { return };
         let Some(notice) = self.notice(name, news, about, now) else { return };
         for group in groups {
@@ -153,6 +155,15 @@ impl Core {
     fn policy_of(&self, name: &CheckName) -> policy::Policy {
         let entry = self.entries.get(name);
         entry.map(|entry| entry.check.policy.clone()).unwrap_or_default()
+    }
+
+    /// Actions that are to be told of a check, or were, and that do not run: they are no longer configured, or there is a
+    /// fault in them.
+    fn away(&self, name: &CheckName) -> HashSet<ActionName> {
+        let Some(entry) = self.entries.get(name) else { return HashSet::new() };
+        let steps = entry.check.policy.escalate.iter().flat_map(|step| &step.actions);
+        let all = entry.state.alert.told.keys().chain(&entry.check.actions).chain(steps);
+        all.filter(|action| !self.delivery.roster().runs(action)).cloned().collect()
     }
 
     fn least(&self) -> HashMap<ActionName, Severity> {

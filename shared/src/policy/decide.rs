@@ -1,6 +1,6 @@
 //! What is to be told now.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -26,6 +26,8 @@ pub struct Standing<'a> {
     pub actions: &'a [ActionName],
     /// The least severity that an action is told of; all of it, where it is not in here.
     pub least: &'a HashMap<ActionName, Severity>,
+    /// Actions that cannot be told anything now, since they do not run. What they know stays as it is until they can.
+    pub away: &'a HashSet<ActionName>,
 }
 
 /// What [`decide`] found.
@@ -39,7 +41,7 @@ pub struct Decision {
 
 impl Standing<'_> {
     fn wants(&self, action: &ActionName, severity: Severity) -> bool {
-        self.least.get(action).is_none_or(|least| severity >= *least)
+        !self.away.contains(action) && self.least.get(action).is_none_or(|least| severity >= *least)
     }
 }
 
@@ -53,6 +55,21 @@ pub fn decide(
     if alert.ack.as_ref().and_then(|ack| ack.until).is_some_and(|until| until <= now) {
         alert.ack = None;
     }
+    let told = std::mem::take(&mut alert.told);
+    let (away, there): (BTreeMap<_, _>, _) =
+        told.into_iter().partition(|(action, _)| is.away.contains(action));
+    alert.told = there;
+    let decision = decide_of_those_there(policy, alert, is, now);
+    alert.told.extend(away);
+    decision
+}
+
+fn decide_of_those_there(
+    policy: &Policy,
+    alert: &mut Alert,
+    is: &Standing<'_>,
+    now: DateTime<Utc>,
+) -> Decision {
     if is.covered {
         // Whatever hid it does not matter now, and what was told stays told.
         alert.hidden = None;

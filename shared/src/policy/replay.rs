@@ -1,7 +1,10 @@
 //! Replays of what may happen to a check and of what is told of it, as tables a person can read, and as properties of
 //! any such story.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
@@ -20,6 +23,7 @@ struct Story {
     now: DateTime<Utc>,
     hidden: Option<Hidden>,
     least: HashMap<ActionName, Severity>,
+    away: HashSet<ActionName>,
     told: String,
 }
 
@@ -40,13 +44,14 @@ impl Story {
             now: DateTime::UNIX_EPOCH,
             hidden: None,
             least: HashMap::new(),
+            away: HashSet::new(),
             told: String::new(),
         }
     }
 
     /// What happens, one letter a minute: `P` pass, `F` fail, `W` a warning that is told, `a` `b` a sequence failing by
     /// that member, `z` paused, `s` silence of its agent, `-` nothing; `D` what it depends on begins to fail and `d` is
-    /// well again; `S` somebody silences it and `e` that ends; `A` somebody acknowledges, `K` and means it for as long
+    /// well again; `S` somebody silences it and `e` that ends; `N` the action does not run and `n` it does again; `A` somebody acknowledges, `K` and means it for as long
     /// as it fails. What is told of it to the one action, in order: `F`ailed, `C`hanged, `R`eminder, `E`scalated (to
     /// the boss), `P` recovered, `~` flapping, `=` steady, `.` nothing.
     fn happen(&mut self, letters: &str) -> &mut Self {
@@ -57,6 +62,8 @@ impl Story {
                 'D' => self.hidden = hidden(HiddenBy::Dependency),
                 'S' => self.hidden = hidden(HiddenBy::Silence),
                 'd' | 'e' => self.hidden = None,
+                'N' => _ = self.away.insert(name("mail")),
+                'n' => self.away.clear(),
                 'A' | 'K' => {
                     let sticky = letter == 'K';
                     self.state.alert.ack = Some(Ack {
@@ -122,6 +129,7 @@ impl Story {
             hidden: self.hidden.clone(),
             actions: &[name("mail")],
             least: &self.least,
+            away: &self.away,
         };
         decide(&self.policy, &mut self.state.alert, &is, self.now)
     }
@@ -216,6 +224,21 @@ fn others_are_told_when_nobody_has_acknowledged_for_long() {
 }
 
 #[test]
+fn an_action_that_was_away_is_told_what_is_left_to_tell_once_it_is_there() {
+    check(plain(), "PFNPn", ".F..P");
+    check(plain(), "PFNPFn-P", ".F.....P");
+    check(plain(), "PNFn", "...F");
+    check(plain(), "PNFPn", ".....");
+    check(plain(), "PaNbn", ".F..C");
+    let remind = Remind { every: Duration::from_secs(60), backoff: 1.0, most: None };
+    check(Policy { remind: Some(remind), ..plain() }, "PFN--nP", ".F...RP");
+    let mut story = Story::new(Policy::default());
+    story.happen("PFPFPF").happen("NFPFP").happen(&"P".repeat(20));
+    assert_eq!(story.told.matches(['~', '=']).count(), 0, "{}", story.told);
+    assert!(story.happen("n").told.ends_with('P'), "{}", story.told);
+}
+
+#[test]
 fn an_action_is_told_of_what_is_grave_enough_for_it() {
     let mut story = Story::new(plain());
     story.least.insert(name("mail"), Severity::Critical);
@@ -251,7 +274,7 @@ fn the_time_to_ask_again_is_when_something_will_be_due() {
 }
 
 /// What may happen in any story.
-const ANY: &str = "[PFWabzs\\-DdSeAK]{0,80}";
+const ANY: &str = "[PFWabzs\\-DdSeNnAK]{0,80}";
 
 fn policies() -> impl Strategy<Value = Policy> {
     (any::<[bool; 3]>(), proptest::option::of(1_u64..5), proptest::option::of(1_u64..5)).prop_map(
@@ -291,6 +314,8 @@ proptest! {
                 'D' => teller.hidden = hidden(HiddenBy::Dependency),
                 'S' => teller.hidden = hidden(HiddenBy::Silence),
                 'd' | 'e' => teller.hidden = None,
+                'N' => _ = teller.away.insert(name("mail")),
+                'n' => teller.away.clear(),
                 'A' | 'K' if teller.state.condition.failing() => {
                     let (by, comment) = ("ann".to_owned(), String::new());
                     let at = teller.now;
@@ -303,6 +328,7 @@ proptest! {
             let silenced = teller.hidden.as_ref().is_some_and(|hidden| hidden.by == HiddenBy::Silence);
             prop_assert!(decision.tell.is_empty() || !silenced, "told in a silence");
             for (action, news, _) in decision.tell {
+                prop_assert!(!teller.away.contains(&action), "{story}: told while it was away");
                 let before = last.insert(action.clone(), news);
                 let knows = before.is_some_and(|news| {
                     !matches!(news, News::Recovered) && (news != News::Steady || teller.state.condition.failing() || fresh)
@@ -335,7 +361,7 @@ proptest! {
         let flapping = policy.flapping;
         let (fail_action, escalates) = (policy.fail_action, !policy.escalate.is_empty());
         let mut teller = Story::new(policy);
-        teller.happen(&story).happen("d");
+        teller.happen(&story).happen("dn");
         let runs = if flapping { 40 } else { 1 };
         teller.happen(&end.repeat(runs));
         let alert = &teller.state.alert;

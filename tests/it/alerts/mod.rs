@@ -1,7 +1,9 @@
-//! What people decide about alerts at a running site, and what it says of itself.
+//! Alerts on their whole way: from what happens to a check to whoever is told, whatever happens in between, and what people
+//! decide about them.
 
 mod fleet;
 mod heartbeat;
+mod kills;
 
 use std::{fs::Permissions, os::unix::fs::PermissionsExt as _, process::Command};
 

@@ -153,6 +153,30 @@ async fn a_failure_is_told_to_an_action_that_comes_later_and_no_end_to_one_that_
 }
 
 #[tokio::test]
+async fn an_action_that_was_away_at_a_recovery_is_told_of_it_once_it_is_there_again() {
+    let target = tempfile::tempdir().expect("folder");
+    let path = target.path().join("volume");
+    let told = with_log(json!({ "disk": volume(&path) }));
+    let mut mute = volume(&path);
+    mute["actions"] = json!([]);
+    let nobody = json!({ "checks": { "disk": mute } });
+    let running = Running::start(told.clone()).await;
+    running.run("disk").await;
+    assert_eq!(running.told("disk").await, ["failed"]);
+    running.ask(Request::Reload(Box::new(site(&nobody)), Vec::new())).await;
+    fs::create_dir(&path).expect("made");
+    running.run("disk").await;
+    assert_eq!(running.told("disk").await, ["failed"]);
+    // What it knows is kept over a restart as well.
+    let running = running.restart(nobody).await;
+    running.ask(Request::Reload(Box::new(site(&told)), Vec::new())).await;
+    assert_eq!(running.told("disk").await, ["failed", "recovered"]);
+    assert!(running.view("disk").state.alert.told.is_empty());
+    running.run("disk").await;
+    assert_eq!(running.told("disk").await.len(), 2);
+}
+
+#[tokio::test]
 async fn a_lost_broker_raises_one_alert() {
     let mut config = with_log(json!({}));
     config["fleet"] = json!({ "actions": ["tell"], "grace": 30 });

@@ -1,0 +1,263 @@
+//! The workers over a real store, by a clock that moves only when it is moved.
+
+mod pauses;
+mod stories;
+mod unstored;
+
+use std::{
+    sync::mpsc::{Sender, channel},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use fletchck_shared::{CheckName, Severity, policy::News};
+use tokio::time::Instant;
+
+use super::*;
+use crate::{
+    actions::{Action, Entry, Letter, TellError, To},
+    store::{Batch, ShownDelivery},
+};
+
+/// When all of it begins.
+const BEGIN: &str = "2026-11-26T20:00:00Z";
+
+/// Longest step in which time is let pass, so that what is due in between comes in its order.
+const STEP: Duration = Duration::from_secs(1);
+
+/// Somebody who is told, and answers as a test wants it.
+#[derive(Default)]
+struct Ear {
+    answers: Mutex<VecDeque<Result<(), TellError>>>,
+    /// What is answered when nothing else was asked for; `None`: it is told.
+    down: Mutex<Option<TellError>>,
+    /// Whether it never answers.
+    hangs: bool,
+    /// Each try, when it came, and whether it was taken.
+    tries: Mutex<Vec<(DateTime<Utc>, Letter, bool)>>,
+}
+
+#[async_trait]
+impl Action for Ear {
+    async fn tell(&self, letter: &Letter, _: &To<'_>) -> Result<String, TellError> {
+        let answer = self.answers.lock().pop_front();
+        let answer = answer.unwrap_or_else(|| self.down.lock().clone().map_or(Ok(()), Err));
+        let taken = answer.is_ok() && !self.hangs;
+        self.tries.lock().push((now(), letter.clone(), taken));
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
+        answer.map(|()| "heard".into())
+    }
+}
+
+impl Ear {
+    fn down(text: &str) -> Arc<Self> {
+        let ear = Self::default();
+        *ear.down.lock() = Some(TellError::passing(text));
+        Arc::new(ear)
+    }
+
+    fn up(&self) {
+        *self.down.lock() = None;
+    }
+
+    /// Minutes and seconds after the beginning at which it was tried.
+    fn tried(&self) -> Vec<f64> {
+        self.tries.lock().iter().map(|(at, ..)| seconds(*at)).collect()
+    }
+
+    /// What it was told, one line a letter: the time in seconds, and of each check what came before and how it stands.
+    fn told(&self) -> Vec<String> {
+        let tries = self.tries.lock();
+        let taken = tries.iter().filter(|(.., taken)| *taken);
+        taken.map(|(at, letter, _)| format!("{} {}", seconds(*at), said(letter))).collect()
+    }
+}
+
+fn said(letter: &Letter) -> String {
+    let entries = letter.entries.iter().map(|Entry { notice, earlier }| {
+        let news = earlier.iter().chain([notice]).map(|notice| word(notice.news));
+        format!("{}:{}", notice.check, news.collect::<String>())
+    });
+    entries.collect::<Vec<_>>().join(" ")
+}
+
+fn word(news: News) -> char {
+    match news {
+        News::Failed => 'F',
+        News::Recovered => 'P',
+        _ => '?',
+    }
+}
+
+thread_local! {
+    /// When the clock of this test began to stand still.
+    static BEGAN: Instant = Instant::now();
+}
+
+fn begin() -> DateTime<Utc> {
+    BEGIN.parse().expect("a time")
+}
+
+/// What time it is on this test's clock, which goes with that of its timers.
+fn now() -> DateTime<Utc> {
+    let passed = BEGAN.with(|began| began.elapsed());
+    begin() + TimeDelta::from_std(passed).expect("not that long")
+}
+
+fn seconds(at: DateTime<Utc>) -> f64 {
+    (at - begin()).as_seconds_f64()
+}
+
+/// Actions with their workers. Time passes only by [`Desk::pass`].
+struct Desk {
+    store: Store,
+    roster: Arc<Roster>,
+    stop: CancellationToken,
+    unstored: HashMap<ActionName, Arc<Unstored>>,
+    /// While something holds a thread, time does not pass by itself.
+    _still: Sender<()>,
+    _folder: tempfile::TempDir,
+}
+
+impl Desk {
+    fn open() -> Self {
+        BEGAN.with(|_| ());
+        let (still, held) = channel::<()>();
+        tokio::task::spawn_blocking(move || held.recv().ok());
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("store")).expect("a store");
+        let roster = Arc::<Roster>::default();
+        roster.set_office(office(&store));
+        Self {
+            store,
+            roster,
+            stop: CancellationToken::new(),
+            unstored: HashMap::new(),
+            _still: still,
+            _folder: folder,
+        }
+    }
+
+    /// Has an ear told by these rules, as a type whose messages are gathered or not.
+    fn employ(&mut self, action: &str, ear: &Arc<Ear>, gathers: bool, rules: config::Delivery) {
+        let name = ActionName::try_from(action).expect("a name");
+        let groups = vec![String::new()];
+        self.roster.enter(&name, ear.clone(), groups);
+        let unstored = Arc::<Unstored>::default();
+        self.unstored.insert(name.clone(), unstored.clone());
+        let work = Work {
+            name,
+            group: String::new(),
+            action: ear.clone(),
+            alone: !gathers,
+            pace: Pace::new(gathers, &rules),
+            rules,
+            office: office(&self.store),
+            unstored,
+            told: Vec::new(),
+            roster: self.roster.clone(),
+            stop: self.stop.child_token(),
+        };
+        tokio::spawn(work.go_on());
+    }
+
+    /// Stores what is to be told by `mail` now: `a:F b:P`.
+    async fn put(&self, news: &str) {
+        self.put_for("mail", news.split(' ').map(notice)).await;
+    }
+
+    async fn put_for(&self, action: &str, notices: impl IntoIterator<Item = Notice>) {
+        let deliveries = notices.into_iter().map(|notice| NewDelivery {
+            action: ActionName::try_from(action).expect("a name"),
+            group: String::new(),
+            notice,
+            made: now(),
+        });
+        let batch = Batch { deliveries: deliveries.collect(), ..Batch::default() };
+        self.store.commit(batch).await.expect("stored");
+        self.settle().await;
+    }
+
+    /// Lets time pass, and everything happen that is due.
+    async fn pass(&self, time: Duration) {
+        self.pass_by(time, STEP).await;
+    }
+
+    async fn pass_by(&self, time: Duration, step: Duration) {
+        let mut left = time;
+        while !left.is_zero() {
+            let step = left.min(step);
+            tokio::time::advance(step).await;
+            self.settle().await;
+            left -= step;
+        }
+    }
+
+    /// Waits until the workers rest: whatever they ask the store is answered before what is asked of it here.
+    async fn settle(&self) {
+        for _ in 0..12 {
+            self.store.call(|_| Ok(())).await.expect("the store answers");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn waiting(&self) -> usize {
+        self.store.shown_deliveries(false, 10_000).await.expect("read").len()
+    }
+
+    async fn dead(&self) -> Vec<ShownDelivery> {
+        self.store.shown_deliveries(true, 10_000).await.expect("read")
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn office(store: &Store) -> Office {
+    Office {
+        store: store.clone(),
+        clock: Clock::new(now, || BEGAN.with(|began| began.elapsed())),
+        zone: Tz::UTC,
+        link: None,
+    }
+}
+
+/// What is told of a check: `a:F` that it fails, `a:P` that it is well again.
+fn notice(news: &str) -> Notice {
+    let (check, news) = news.split_once(':').expect("a check and its news");
+    let failed = news.starts_with('F');
+    let (severity, news) =
+        if failed { (Severity::Critical, News::Failed) } else { (Severity::Ok, News::Recovered) };
+    Notice {
+        site: "home".into(),
+        check: CheckName::try_from(check).expect("a name"),
+        agent: None,
+        kind: "tcp".into(),
+        news,
+        severity,
+        about: Severity::Critical,
+        at: now(),
+        since: None,
+        last_good: None,
+        text: "no answer".into(),
+        level: None,
+        log: Vec::new(),
+        members: Vec::new(),
+        zone: Tz::UTC,
+    }
+}
+
+/// Rules under which everything is told at once.
+fn at_once() -> config::Delivery {
+    config::Delivery { gather: Some(Duration::ZERO), rate: Some(0), ..config::Delivery::default() }
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
