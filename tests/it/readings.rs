@@ -148,8 +148,8 @@ async fn processes_and_their_memory_are_what_psutil_counts() -> Result<()> {
         held.push(python);
     }
     let sums = "import psutil,json,sys,os\n\
-                rss = [p.memory_info().rss for p in psutil.process_iter()\n\
-                       if p.pid != os.getpid() and sys.argv[1] in p.cmdline()]\n\
+                rss = [p.info['memory_info'].rss for p in psutil.process_iter(['cmdline', 'memory_info'])\n\
+                       if p.pid != os.getpid() and sys.argv[1] in (p.info['cmdline'] or [])]\n\
                 print(json.dumps([len(rss), sum(rss)]))";
     let theirs = psutil(sums, &mark)?;
     let options =
