@@ -32,3 +32,4 @@ mod ssh;
 mod systemd;
 mod temp;
 mod triggers;
+mod ups;
