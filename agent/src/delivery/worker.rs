@@ -37,8 +37,6 @@ pub(super) struct Work {
     pub(super) name: ActionName,
     pub(super) group: String,
     pub(super) action: Arc<dyn Action>,
-    /// Whether each check is told of in a letter of its own.
-    pub(super) alone: bool,
     pub(super) pace: Pace,
     pub(super) rules: config::Delivery,
     pub(super) office: Office,
@@ -141,7 +139,7 @@ impl Work {
         if !wait.is_zero() {
             return Next::Wait(wait);
         }
-        if self.alone {
+        if self.pace.alone() {
             let check = first.notice.check.clone();
             return Next::Tell(pending.into_iter().filter(|p| p.notice.check == check).collect());
         }

@@ -1,3 +1,5 @@
 //! Alerts on their whole way: from what happens to a check to whoever is told, whatever happens in between.
 
 mod kills;
+mod outage;
+mod storm;

@@ -56,6 +56,18 @@ async fn where_each_check_has_a_message_of_its_own_a_recovery_still_takes_its_fa
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_tells_each_check_by_itself_tells_them_together_where_its_owner_has_it_gather() {
+    let (mut desk, ear) = (Desk::open(), Arc::<Ear>::default());
+    let gather = Some(secs(3));
+    desk.employ("mail", &ear, false, config::Delivery { gather, ..at_once() });
+    desk.put("a:F b:F").await;
+    desk.pass(secs(1)).await;
+    desk.put("c:F a:P").await;
+    desk.pass(secs(2)).await;
+    assert_eq!(ear.told(), ["3 a:FP b:F c:F"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_an_hour_without_a_mail_server_all_comes_in_order_and_folded() {
     let (mut desk, ear) = (Desk::open(), Ear::down("connection refused"));
     desk.employ("mail", &ear, true, config::Delivery::default());
