@@ -52,7 +52,9 @@ impl Time {
         Clock::new(now, move || began.elapsed())
     }
 
-    /// Lets time pass, and gives the sockets a moment of the real one to follow.
+    /// Lets time pass, and gives the sockets a moment of the real one to follow. Where that is too short, the mail comes
+    /// after a later step.
+    #[expect(clippy::disallowed_methods, reason = "the clock of the runtime stands still")]
     async fn pass(&self, seconds: u64, moment: Duration) -> Result<()> {
         tokio::time::advance(Duration::from_secs(seconds)).await;
         Ok(spawn_blocking(move || std::thread::sleep(moment)).await?)
