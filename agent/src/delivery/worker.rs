@@ -26,8 +26,9 @@ const LONGEST_WISH: Duration = Duration::from_secs(24 * 3600);
 /// Tries that are made whatever the clock says: it may have been set.
 const LEAST_TRIES: u32 = 5;
 
-/// Most notices in one letter.
-const TOGETHER: usize = 1000;
+/// Most notices in one letter: enough that a site's checks, which fail as its uplink does and recover with it, fit in one
+/// with their failures.
+const TOGETHER: usize = 5000;
 
 /// How long one that is telling when the program ends may go on.
 pub(super) const FAREWELL: Duration = Duration::from_secs(2);
