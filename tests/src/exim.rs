@@ -124,24 +124,34 @@ impl Exim {
         fs::metadata(self.dir.path().join("log/main")).map_or(0, |log| log.len())
     }
 
+    /// How many mails it has accepted.
+    pub fn count(&self) -> usize {
+        self.numbers().len()
+    }
+
     /// The mails it has accepted, in that order. Waits until all of them are there.
     ///
     /// # Errors
     /// They are not, in [`PATIENCE`].
     pub async fn accepted(&self) -> Result<Vec<String>> {
-        let log = fs::read_to_string(self.dir.path().join("log/main")).unwrap_or_default();
-        // 2026-11-26 18:00:00 1vOAbC-0001Zz-2X <= from@… H=…
-        let number = |line: &str| {
-            let (before, _) = line.split_once(" <= ")?;
-            Some(before.rsplit_once(' ')?.1.to_owned())
-        };
-        let numbers: Vec<_> = log.lines().filter_map(number).collect();
+        let numbers = self.numbers();
         let mails = self.wait_for_mails(numbers.len()).await?;
         let mail = |number: &String| {
             let of = mails.iter().find(|mail| mail.contains(&format!("id {number}\n")));
             of.cloned().with_context(|| format!("mail {number} was accepted and is not there"))
         };
         numbers.iter().map(mail).collect()
+    }
+
+    /// The numbers it gave to the mails it has accepted, in that order.
+    fn numbers(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.dir.path().join("log/main")).unwrap_or_default();
+        // 2026-11-26 18:00:00 1vOAbC-0001Zz-2X <= from@… H=…
+        let number = |line: &str| {
+            let (before, _) = line.split_once(" <= ")?;
+            Some(before.rsplit_once(' ')?.1.to_owned())
+        };
+        log.lines().filter_map(number).collect()
     }
 
     /// The process, to freeze or end it.

@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Result;
@@ -39,6 +39,8 @@ pub struct Asked {
     pub body: Vec<u8>,
     /// The status that it was answered with.
     pub status: u16,
+    /// When it came.
+    pub at: Instant,
 }
 
 /// What is answered once.
@@ -169,6 +171,7 @@ impl Asked {
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
+    let at = Instant::now();
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, BODY).await.unwrap_or_default().to_vec();
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str()).to_owned();
@@ -176,7 +179,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let fails = shared.fails_half.load(Ordering::Relaxed) && rand::random();
     let usual = || if fails { Answer::new(503, "not now") } else { Answer::new(200, "ok") };
     let Answer { status, headers, body: says, after } = next.unwrap_or_else(usual);
-    let asked = Asked { method: parts.method, path, headers: parts.headers, body, status };
+    let asked = Asked { method: parts.method, path, headers: parts.headers, body, status, at };
     shared.asked.lock().push(asked);
     tokio::time::sleep(after).await;
     let mut answer = Response::builder().status(status);

@@ -173,7 +173,6 @@ impl Delivery {
                 name: name.clone(),
                 group: group.clone(),
                 action: action.clone(),
-                alone: !kind.gathers,
                 pace: Pace::new(kind.gathers, &configured.delivery),
                 rules: configured.delivery.clone(),
                 office: self.office.clone(),

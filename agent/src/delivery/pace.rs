@@ -21,6 +21,8 @@ const HOUR: f64 = 3600.0;
 #[derive(Debug)]
 pub(super) struct Pace {
     gather: TimeDelta,
+    /// Whether each check is told of in a message of its own.
+    alone: bool,
     /// Messages in an hour; `None`: any number.
     rate: Option<f64>,
     /// Messages that may be sent now, as of `counted`.
@@ -34,12 +36,19 @@ impl Pace {
         let rate = rules.rate.or(gathers.then_some(RATE)).filter(|rate| *rate > 0).map(f64::from);
         let mut pace = Self {
             gather: TimeDelta::from_std(gather).unwrap_or_default(),
+            // Who has it wait for more wants that in the same message.
+            alone: !gathers && gather.is_zero(),
             rate,
             left: 0.0,
             counted: Instant::now(),
         };
         pace.left = pace.burst();
         pace
+    }
+
+    /// Whether each check is told of in a message of its own.
+    pub(super) fn alone(&self) -> bool {
+        self.alone
     }
 
     /// How long to wait for more, where the first of what there is to tell was made at `made`. A clock that was set does

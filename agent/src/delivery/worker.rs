@@ -26,8 +26,9 @@ const LONGEST_WISH: Duration = Duration::from_secs(24 * 3600);
 /// Tries that are made whatever the clock says: it may have been set.
 const LEAST_TRIES: u32 = 5;
 
-/// Most notices in one letter.
-const TOGETHER: usize = 1000;
+/// Most notices in one letter: enough that a site's checks, which fail as its uplink does and recover with it, fit in one
+/// with their failures.
+const TOGETHER: usize = 5000;
 
 /// How long one that is telling when the program ends may go on.
 pub(super) const FAREWELL: Duration = Duration::from_secs(2);
@@ -37,8 +38,6 @@ pub(super) struct Work {
     pub(super) name: ActionName,
     pub(super) group: String,
     pub(super) action: Arc<dyn Action>,
-    /// Whether each check is told of in a letter of its own.
-    pub(super) alone: bool,
     pub(super) pace: Pace,
     pub(super) rules: config::Delivery,
     pub(super) office: Office,
@@ -141,7 +140,7 @@ impl Work {
         if !wait.is_zero() {
             return Next::Wait(wait);
         }
-        if self.alone {
+        if self.pace.alone() {
             let check = first.notice.check.clone();
             return Next::Tell(pending.into_iter().filter(|p| p.notice.check == check).collect());
         }

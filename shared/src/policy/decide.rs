@@ -56,17 +56,18 @@ pub fn decide(
         alert.ack = None;
     }
     let told = std::mem::take(&mut alert.told);
-    let (away, there): (BTreeMap<_, _>, _) =
-        told.into_iter().partition(|(action, _)| is.away.contains(action));
-    alert.told = there;
-    let decision = decide_of_those_there(policy, alert, is, now);
+    let mut away;
+    (away, alert.told) = told.into_iter().partition(|(action, _)| is.away.contains(action));
+    let decision = tell_those_there(policy, alert, &mut away, is, now);
     alert.told.extend(away);
     decision
 }
 
-fn decide_of_those_there(
+/// As [`decide`], with what those know who are away beside the rest of the alert.
+fn tell_those_there(
     policy: &Policy,
     alert: &mut Alert,
+    away: &mut BTreeMap<ActionName, Told>,
     is: &Standing<'_>,
     now: DateTime<Utc>,
 ) -> Decision {
@@ -76,7 +77,7 @@ fn decide_of_those_there(
         return Decision::default();
     }
     match is.condition {
-        Condition::Fail(failure) => fails(policy, alert, is, failure, now),
+        Condition::Fail(failure) => fails(policy, alert, away, is, failure, now),
         Condition::Pass => passes(policy, alert, is),
         Condition::Unknown => Decision::default(),
     }
@@ -85,6 +86,7 @@ fn decide_of_those_there(
 fn fails(
     policy: &Policy,
     alert: &mut Alert,
+    away: &mut BTreeMap<ActionName, Told>,
     is: &Standing<'_>,
     failure: &Failure,
     now: DateTime<Utc>,
@@ -114,6 +116,13 @@ fn fails(
         return decision;
     }
     let acked = alert.ack.is_some();
+    if acked {
+        // Like those there, they are not told of what somebody has taken on, and it is no change once they are back.
+        for told in away.values_mut() {
+            told.failure = failure.clone();
+            told.severity = told.severity.max(severity);
+        }
+    }
     for action in is.actions {
         // Who was told of worse is told of better.
         if !is.wants(action, severity) && !alert.told.contains_key(action) {

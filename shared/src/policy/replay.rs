@@ -232,6 +232,9 @@ fn an_action_that_was_away_is_told_what_is_left_to_tell_once_it_is_there() {
     check(plain(), "PaNbn", ".F..C");
     let remind = Remind { every: Duration::from_secs(60), backoff: 1.0, most: None };
     check(Policy { remind: Some(remind), ..plain() }, "PFN--nP", ".F...RP");
+    // What somebody took on meanwhile is no news to it.
+    let remind = Remind { every: Duration::from_secs(60), backoff: 1.0, most: None };
+    check(Policy { remind: Some(remind), ..plain() }, "aWNaAn--P", "FC......P");
     let mut story = Story::new(Policy::default());
     story.happen("PFPFPF").happen("NFPFP").happen(&"P".repeat(20));
     assert_eq!(story.told.matches(['~', '=']).count(), 0, "{}", story.told);

@@ -320,7 +320,7 @@ async fn every_transition_reaches_every_recipient_over_200_kills_and_servers_tha
     for (who, told) in &told {
         let (twice, same) = judge(who, told, &happened)?;
         println!(
-            "{who}: {} letters, {twice} transitions told twice, {same} letters came again as they were",
+            "{who}: {} letters, {twice} times a transition came again, {same} letters as they were",
             told.len()
         );
     }

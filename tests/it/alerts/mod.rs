@@ -4,6 +4,8 @@
 mod fleet;
 mod heartbeat;
 mod kills;
+mod outage;
+mod storm;
 
 use std::{fs::Permissions, os::unix::fs::PermissionsExt as _, process::Command};
 

@@ -152,7 +152,6 @@ impl Desk {
             name,
             group: String::new(),
             action: ear.clone(),
-            alone: !gathers,
             pace: Pace::new(gathers, &rules),
             rules,
             office: office(&self.store),

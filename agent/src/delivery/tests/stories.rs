@@ -42,6 +42,22 @@ async fn a_thousand_that_fail_at_once_are_one_message_and_their_recovery_is_one_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_thousand_that_failed_and_recovered_while_nobody_could_be_told_are_one_message() {
+    let (mut desk, ear) = (Desk::open(), Ear::down("away"));
+    desk.employ("mail", &ear, true, config::Delivery::default());
+    for news in ["F", "P"] {
+        desk.put_for("mail", (0..1000).map(|n| notice(&format!("check-{n}:{news}")))).await;
+        desk.pass(secs(600)).await;
+    }
+    ear.up();
+    desk.pass_by(secs(3600), secs(10)).await;
+    let tries = ear.tries.lock();
+    let told: Vec<_> = tries.iter().filter(|(.., taken)| *taken).collect();
+    let [(_, letter, _)] = &told[..] else { panic!("{} messages", told.len()) };
+    assert_eq!((letter.entries.len(), letter.entries.iter().all(Entry::over)), (1000, true));
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_each_check_has_a_message_of_its_own_a_recovery_still_takes_its_failure_along() {
     let (mut desk, ear) = (Desk::open(), Ear::down("away"));
     desk.employ("mail", &ear, false, config::Delivery::default());
@@ -53,6 +69,18 @@ async fn where_each_check_has_a_message_of_its_own_a_recovery_still_takes_its_fa
     let told = ear.told();
     let told: Vec<_> = told.iter().filter_map(|told| Some(told.split_once(' ')?.1)).collect();
     assert_eq!(told, ["a:FPF", "b:FP", "c:F"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_tells_each_check_by_itself_tells_them_together_where_its_owner_has_it_gather() {
+    let (mut desk, ear) = (Desk::open(), Arc::<Ear>::default());
+    let gather = Some(secs(3));
+    desk.employ("mail", &ear, false, config::Delivery { gather, ..at_once() });
+    desk.put("a:F b:F").await;
+    desk.pass(secs(1)).await;
+    desk.put("c:F a:P").await;
+    desk.pass(secs(2)).await;
+    assert_eq!(ear.told(), ["3 a:FP b:F c:F"]);
 }
 
 #[tokio::test(start_paused = true)]
