@@ -63,10 +63,11 @@ impl Work {
         let stored = self.office.store.delivery_stored();
         let nudged = self.roster.nudged(&self.name);
         while !self.stop.is_cancelled() {
-            // Asked for before looking, so that nothing stored in between is slept over.
-            let woken = stored.notified();
-            tokio::pin!(woken);
+            // Asked for before looking, so that nothing stored in between is slept over, and nobody's wish to try at once.
+            let (woken, nudge) = (stored.notified(), nudged.notified());
+            tokio::pin!(woken, nudge);
             woken.as_mut().enable();
+            nudge.as_mut().enable();
             self.tell_unstored().await;
             let pause = match self.next().await {
                 Next::Tell(pending) => match self.tell(pending).await {
@@ -74,7 +75,7 @@ impl Work {
                     Some(pause) => {
                         tokio::select! {
                             () = self.stop.cancelled() => {}
-                            () = nudged.notified() => {}
+                            () = nudge => {}
                             () = self.unstored.added.notified() => {}
                             () = tokio::time::sleep(pause) => {}
                         }
@@ -88,7 +89,7 @@ impl Work {
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 () = woken => {}
-                () = nudged.notified() => {}
+                () = nudge => {}
                 () = self.unstored.added.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
