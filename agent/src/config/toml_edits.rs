@@ -29,6 +29,13 @@ fn change(table: &mut dyn TableLike, old: &Map<String, Value>, new: &Map<String,
                     Some(table) => change(table, from, to),
                     None => _ = table.insert(key, item(&Value::Object(to.clone()))),
                 }
+                // What was there by the names of others alone is not without them.
+                if let Some(Item::Table(table)) = table.get_mut(key)
+                    && table.is_empty()
+                {
+                    table.set_implicit(false);
+                    table.set_dotted(false);
+                }
             }
             (Some(_), to) => match table.get_mut(key) {
                 // The comment behind the old value stays behind the new one.
@@ -111,6 +118,17 @@ mod tests {
     fn objects(values: impl Strategy<Value = Value>) -> impl Strategy<Value = Map<String, Value>> {
         prop::collection::vec(("[a-c]|[a-c .\"#]{0,3}", values), 0..5)
             .prop_map(|all| all.into_iter().collect())
+    }
+
+    #[test]
+    fn a_table_that_loses_its_last_part_stays_as_an_empty_one() {
+        let empty = json!({ "b": {} });
+        for text in ["[b.a]\n", "b.a = {}\n", "[b]\na = {}\n", "b = { a = {} }\n"] {
+            let old = read(text);
+            assert_eq!(json!(old), json!({ "b": { "a": {} } }), "{text}");
+            let new = apply(text, &old, empty.as_object().expect("an object")).expect("TOML");
+            assert_eq!(json!(read(&new)), empty, "{text} became {new}");
+        }
     }
 
     proptest! {
