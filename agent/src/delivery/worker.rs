@@ -64,10 +64,11 @@ impl Work {
         let stored = self.office.store.delivery_stored();
         let nudged = self.roster.nudged(&self.name);
         while !self.stop.is_cancelled() {
-            // Asked for before looking, so that nothing stored in between is slept over.
-            let woken = stored.notified();
-            tokio::pin!(woken);
+            // Asked for before looking, so that nothing stored in between is slept over, and nobody's wish to try at once.
+            let (woken, nudge) = (stored.notified(), nudged.notified());
+            tokio::pin!(woken, nudge);
             woken.as_mut().enable();
+            nudge.as_mut().enable();
             self.tell_unstored().await;
             self.note_told().await;
             let pause = match self.next().await {
@@ -76,7 +77,7 @@ impl Work {
                     Some(pause) => {
                         tokio::select! {
                             () = self.stop.cancelled() => {}
-                            () = nudged.notified() => {}
+                            () = nudge => {}
                             () = tokio::time::sleep(pause) => {}
                         }
                         continue;
@@ -90,7 +91,7 @@ impl Work {
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 () = woken => {}
-                () = nudged.notified() => {}
+                () = nudge => {}
                 () = self.unstored.added.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }

@@ -9,7 +9,7 @@ use fletchck_tests::{
 };
 use serde_json::{Value, json};
 
-use super::done;
+use super::{done, reached};
 use crate::fleet::{SECRET, agent};
 
 fn hub(port: u16) -> Value {
@@ -29,6 +29,7 @@ fn hub(port: u16) -> Value {
 async fn a_silence_by_label_holds_for_an_agent_and_over_a_restart_of_the_hub() -> Result<()> {
     let port = port::free();
     let mut hub = Fletchck::start(Program::Full, &hub(port)).await?;
+    reached(&hub).await?;
     done(&hub, &["silence", "--label", "room=cellar", "--for", "1h"]).await?;
     let target = tempfile::tempdir()?;
     let mut nas = agent(port, "nas", &target.path().join("missing"));
@@ -48,6 +49,7 @@ async fn a_silence_by_label_holds_for_an_agent_and_over_a_restart_of_the_hub() -
     wait::until(2 * PATIENCE, "`nas` to come back", heard).await?;
     let log = hub.process()?.log();
     ensure!(!told(&log), "{log}");
+    reached(&hub).await?;
     done(&hub, &["end-silence", "1"]).await?;
     hub.process()?.wait_for_line("nas/root (disk): FAIL").await?;
     hub.stop().await

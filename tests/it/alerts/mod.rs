@@ -31,8 +31,18 @@ fn site(sink: &Sink) -> Value {
     })
 }
 
+/// Waits until the command line reaches a site that has just been started, by a socket that is its owner's alone.
+async fn reached(site: &Fletchck) -> Result<()> {
+    let socket = site.dir().join("fletchck.sock");
+    let there = async || {
+        let mode = std::fs::metadata(&socket).ok()?.permissions().mode();
+        (mode & 0o777 == 0o600).then_some(())
+    };
+    wait::until(PATIENCE, "the socket of the command line", there).await
+}
+
 /// What a command says if it does what it is asked.
-pub(super) async fn done(site: &Fletchck, args: &[&str]) -> Result<String> {
+async fn done(site: &Fletchck, args: &[&str]) -> Result<String> {
     let output = site.run(args).await?;
     let told = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success() && told.is_empty(), "{args:?}: {told}");
@@ -52,6 +62,7 @@ async fn people_decide_about_alerts_from_the_command_line() -> Result<()> {
     sink.answer(Answer::new(404, "nobody of that name"));
     let mut site = Fletchck::start(Program::Full, &site(&sink)).await?;
     site.until("disk", "fail").await?;
+    reached(&site).await?;
 
     let said = done(&site, &["ack", "disk", "--comment", "on my way", "--for", "2h"]).await?;
     ensure!(said.starts_with("disk is acknowledged by "), "{said}");
@@ -149,8 +160,8 @@ async fn the_socket_of_the_command_line_is_for_its_own_user_alone() -> Result<()
     }
     let sink = Sink::start().await?;
     let mut site = Fletchck::start(Program::Full, &site(&sink)).await?;
+    reached(&site).await?;
     let socket = site.dir().join("fletchck.sock");
-    ensure!(std::fs::metadata(&socket)?.permissions().mode() & 0o777 == 0o600);
     let said = ask_as(&site, "0").await?;
     ensure!(said.starts_with('{') && said.contains("\"actions\":[\"tell\",\"web\"]"), "{said}");
     // Even where the file lets everybody in, as in a folder that somebody has opened.

@@ -68,6 +68,9 @@ async fn a_broker_that_is_away_makes_a_fleet_stale_and_alerts_for_no_check() -> 
     hub.until("pi/root", "stale").await?;
 
     broker.restart().await?;
+    // What is known from before is shown as soon as the broker is back; who dies is missed once it has come back itself.
+    let back = async || hub.state("nas/root").filter(|state| state.last_check != stale.last_check);
+    wait::until(2 * PATIENCE, "`nas` to come back", back).await?;
     hub.until("nas/root", "pass").await?;
     hub.until("pi/root", "fail").await?;
     hub.until("agent pi", "pass").await?;
