@@ -5,7 +5,7 @@ use fletchck_shared::{
     AgentId, CheckName, Outcome,
     state::{Cover, Seen},
     time,
-    wire::{BROKER, PRESENCE},
+    wire::PRESENCE,
 };
 
 use super::{core::Core, entry::Entry};
@@ -58,11 +58,12 @@ impl Core {
 
     /// A check may have been silent for too long.
     pub(super) fn missed(&mut self, name: &CheckName) {
-        match self.entries.get(name).map(|entry| &entry.plan) {
-            Some(Plan::Push(_)) => self.overdue(name),
-            Some(Plan::Remote { .. }) if name.as_str() == BROKER => self.broker_missed(name),
-            Some(Plan::Remote { .. }) => self.expire(name),
-            Some(Plan::Probe(_) | Plan::Sequence(_)) | None => {}
+        let Some(entry) = self.entries.get(name) else { return };
+        match &entry.plan {
+            Plan::Push(_) => self.overdue(name),
+            Plan::Remote { .. } if entry.is_broker() => self.broker_missed(name),
+            Plan::Remote { .. } => self.expire(name),
+            Plan::Probe(_) | Plan::Sequence(_) => {}
         }
     }
 

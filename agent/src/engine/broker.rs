@@ -76,35 +76,36 @@ impl Core {
         self.see(name, Seen::Reported(&report, now));
     }
 
-    /// The name of the check, which is added where there is none. A site that has nobody to tell of its broker, and hears
-    /// nobody through it, has none.
+    /// The name of the check, which is added where there is none: `broker`, or `broker of NAME` where another check is
+    /// called that. A site that has nobody to tell of its broker, and hears nobody through it, has none.
     fn broker_check(&mut self) -> Option<CheckName> {
         if !self.identity.hub && self.site.fleet.actions.is_empty() {
             return None;
         }
-        let name = CheckName::try_from(BROKER).expect("a name");
-        match self.entries.get(&name) {
-            Some(entry) if entry.is_broker() => {}
-            Some(_) => {
-                warn!(
-                    "a check of this site is called `{name}`, so nobody is told when the broker is away; call it otherwise"
-                );
-                return None;
-            }
-            None => {
-                // As what an agent says of itself: nothing that is heard speaks for it.
-                let row = RemoteRow {
-                    added: true,
-                    fleet: true,
-                    kind: Some(BROKER.into()),
-                    ..RemoteRow::default()
-                };
-                self.enter_remote(name.clone(), row.clone(), State::default());
-                self.batch.remotes.insert(name.clone(), row);
-                self.touched.insert(name.clone());
-            }
+        let names = [BROKER.to_owned(), format!("{BROKER} of {}", self.identity.agent)];
+        let names = names.map(|name| CheckName::try_from(name.as_str()).expect("a name"));
+        let ours = |name: &&CheckName| self.entries.get(*name).is_some_and(Entry::is_broker);
+        if let Some(name) = names.iter().find(ours) {
+            return Some(name.clone());
         }
-        Some(name)
+        let Some(name) = names.iter().find(|name| !self.entries.contains_key(*name)) else {
+            let [first, second] = &names;
+            warn!(
+                "checks of this site are called `{first}` and `{second}`, so nobody is told when the broker is away; call them otherwise"
+            );
+            return None;
+        };
+        // As what an agent says of itself: nothing that is heard speaks for it.
+        let row = RemoteRow {
+            added: true,
+            fleet: true,
+            kind: Some(BROKER.into()),
+            ..RemoteRow::default()
+        };
+        self.enter_remote(name.clone(), row.clone(), State::default());
+        self.batch.remotes.insert(name.clone(), row);
+        self.touched.insert(name.clone());
+        Some(name.clone())
     }
 }
 

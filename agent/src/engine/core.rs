@@ -74,6 +74,8 @@ pub(super) struct Core {
     pub(super) learned: mpsc::UnboundedSender<Learned>,
     /// Checks whose run has ended, and whose sequences are still to be moved on.
     pub(super) finished: VecDeque<CheckName>,
+    /// Checks that are told of once the one they depend on was looked at, by its name.
+    pub(super) awaiting: HashMap<CheckName, Vec<CheckName>>,
     /// Sequences whose running member is gone.
     pub(super) orphaned: Vec<CheckName>,
     /// Members of sequences.
@@ -121,8 +123,14 @@ impl Core {
                 self.answers.push(Answer { asker, answer, stored });
             }
         }
-        self.begin_asked();
-        self.move_sequences_on();
+        // A sequence that is moved on may ask for runs as well.
+        loop {
+            self.begin_asked();
+            self.move_sequences_on();
+            if self.to_begin.is_empty() {
+                break;
+            }
+        }
     }
 
     /// Moves a check on by what was seen of it, and notes what follows: a transition, its deliveries, messages.

@@ -123,6 +123,7 @@ impl Core {
         let Some(entry) = self.entries.get_mut(name) else { return };
         entry.awaited = entry.state.last_fail;
         entry.awaits = Some(by.clone());
+        self.awaiting.entry(by.clone()).or_default().push(name.clone());
         if !self.to_begin.contains(by) {
             self.to_begin.push(by.clone());
         }
@@ -132,17 +133,13 @@ impl Core {
     pub(super) fn release(&mut self, name: &CheckName, failed_before: bool) {
         let Some(entry) = self.entries.get(name) else { return };
         let well = !entry.state.failing();
-        let waiting: Vec<_> = self
-            .entries
-            .values()
-            .filter(|entry| entry.awaits.as_ref() == Some(name))
-            .map(|entry| entry.name.clone())
-            .collect();
-        for child in waiting {
-            if let Some(entry) = self.entries.get_mut(&child) {
+        for child in self.awaiting.remove(name).unwrap_or_default() {
+            let Some(entry) = self.entries.get_mut(&child) else { continue };
+            // Since it has waited, it may have been made anew, or have waited for another.
+            if entry.awaits.as_ref() == Some(name) {
                 entry.awaits = None;
+                self.tell(&child, well);
             }
-            self.tell(&child, well);
         }
         if !(failed_before && well) {
             return;

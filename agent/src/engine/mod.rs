@@ -29,7 +29,7 @@ mod telling;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use fletchck_shared::{
     AgentId, Tz,
@@ -176,6 +176,7 @@ impl Engine {
             ended: ended_tx,
             learned: learned_tx,
             finished: Default::default(),
+            awaiting: HashMap::new(),
             orphaned: Vec::new(),
             members: Default::default(),
             touched: Default::default(),

@@ -92,14 +92,21 @@ fn fails(
     now: DateTime<Utc>,
 ) -> Decision {
     let severity = severity(policy, failure);
+    // A clock that was put back makes nobody wait for what it showed before.
+    alert.opened = alert.opened.map(|at| at.min(now));
+    alert.told.values_mut().for_each(|told| told.at = told.at.min(now));
     if let Some(hidden) = &is.hidden {
         alert.hidden = Some(hidden.clone());
         return Decision { tell: Vec::new(), again: hidden.until };
     }
-    // What it depends on may be well again for moments only: whether it still fails itself, its next run says.
-    let waits = |hidden: &Hidden| hidden.by == HiddenBy::Dependency && !is.fresh;
-    if alert.hidden.as_ref().is_some_and(waits) {
-        return Decision::default();
+    // What it depends on may be well again for moments only: whether it still fails itself, its next run says, if that
+    // comes soon enough.
+    let waits = |hidden: &&Hidden| {
+        let over = hidden.until.is_some_and(|until| until <= now);
+        hidden.by == HiddenBy::Dependency && !is.fresh && !over
+    };
+    if let Some(hidden) = alert.hidden.as_ref().filter(waits) {
+        return Decision { tell: Vec::new(), again: hidden.until };
     }
     alert.hidden = None;
     if policy.flapping && alert.flapping.on() {

@@ -297,3 +297,48 @@ async fn whoever_keeps_an_account_is_told_that_a_failure_was_taken_on() {
     let told: Vec<String> = running.store.call(read).await.expect("read");
     assert_eq!(told, ["pager acknowledged", "pager failed", "tell failed"]);
 }
+
+/// Nobody can look at a job that reports by itself, so nothing says at once whether it still fails.
+#[tokio::test]
+async fn a_missed_job_is_told_though_what_it_depends_on_failed_at_the_time() {
+    let target = tempfile::tempdir().expect("folder");
+    let router = target.path().join("router");
+    let job = json!({ "type": "push", "actions": ["tell"], "depends": ["router"], "skip": false,
+        "options": { "token": "0123456789abcdef", "period": 3600 } });
+    let running = Running::start(with_log(json!({ "router": volume(&router), "job": job }))).await;
+    running.run("router").await;
+    running.wall.pass(TimeDelta::hours(3));
+    running.ask(Request::Run(name("job"))).await;
+    let hidden = running.view("job").state.alert.hidden.clone().expect("hidden");
+    assert_eq!(hidden.why, "it depends on `router`, which fails");
+    fs::create_dir(&router).expect("made");
+    running.run("router").await;
+    // It has a while to report, and is looked at again after that; here by a silence of something else.
+    for (minutes, told) in [(4, 0), (1, 1)] {
+        running.wall.pass(TimeDelta::minutes(minutes));
+        running.ask(Request::Silence(silence(&running, "other", 1))).await;
+        assert_eq!(running.told("job").await.len(), told, "after {minutes} minutes more");
+    }
+}
+
+#[tokio::test]
+async fn a_check_called_broker_keeps_no_lost_broker_from_being_told() {
+    let mut config = with_log(json!({
+        "broker": { "type": "remote", "options": { "timeout": 60 }, "actions": ["tell"] },
+    }));
+    config["fleet"] = json!({ "actions": ["tell"], "grace": 30 });
+    let running = Running::start(config).await;
+    let ours = "broker of hub-1";
+    running.ask(Request::BrokerBack).await;
+    running.ask(Request::BrokerAway("connection refused".into())).await;
+    running.wall.pass(TimeDelta::seconds(61));
+    running.ask(Request::Run(name(ours))).await;
+    assert_eq!(running.told(ours).await, ["failed"]);
+    assert_eq!(running.view("broker").state.word(), "stale", "as whatever is heard through it");
+    running.ask(Request::BrokerBack).await;
+    assert_eq!(running.told(ours).await, ["failed", "recovered"]);
+    running.wall.pass(TimeDelta::seconds(61));
+    running.ask(Request::Run(name("broker"))).await;
+    let text = &running.view("broker").state.text;
+    assert!(text.starts_with("expected an update every 60 s"), "{text}");
+}
