@@ -31,3 +31,4 @@ mod ssh;
 mod systemd;
 mod temp;
 mod triggers;
+mod ups;

@@ -18,6 +18,7 @@ pub mod mqtt;
 pub mod netns;
 pub mod nginx;
 pub mod nsd;
+pub mod nut;
 pub mod original;
 pub mod page;
 pub mod pki;

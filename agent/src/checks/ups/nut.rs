@@ -143,6 +143,9 @@ impl Nut {
                 )
             }
             "ACCESS-DENIED" => "the server does not answer this machine (ACCESS-DENIED)".into(),
+            word @ ("USERNAME-REQUIRED" | "PASSWORD-REQUIRED") => {
+                format!("the server wants a login ({word}), and this check has none")
+            }
             _ => format!("the server refused: {}", error.chars().take(80).collect::<String>()),
         }
     }
@@ -159,6 +162,8 @@ impl Nut {
         let percent = charge.map(|charge| format!(", battery {charge:.0}%")).unwrap_or_default();
         let (line, wrong) = if flags.contains(&"RB") {
             ("Warning: Replace battery", Some("its battery must be replaced"))
+        } else if flags.contains(&"OB") && flags.contains(&"LB") {
+            ("Status: On Battery", Some("the mains have failed, and its battery is nearly empty"))
         } else if flags.contains(&"OB") {
             ("Status: On Battery", Some("the mains have failed, it runs on its battery"))
         } else if flags.contains(&"FSD") {
@@ -178,17 +183,17 @@ impl Nut {
             (None, Some((charge, fewest))) => Outcome::fail(format!(
                 "UPS {name} is online, battery {charge:.0}%, under the limit of {fewest}%"
             )),
-            (None, None) => match charge.zip(warn).filter(|(charge, warn)| charge < warn) {
-                Some((charge, warn)) => {
-                    let text = format!(
-                        "UPS {name} is online, battery {charge:.0}%, under the warning at {warn}%"
-                    );
-                    let outcome =
-                        if warn_alerts { Outcome::fail(text) } else { Outcome::pass(text) };
-                    outcome.warning(true)
-                }
-                None => Outcome::pass(format!("UPS {name} is online{percent}")),
-            },
+            (None, None) => {
+                let scarce = charge.zip(warn).filter(|(charge, warn)| charge < warn);
+                let scarce = match scarce {
+                    Some((_, warn)) => Some(format!("{percent}, under the warning at {warn}%")),
+                    // The mains have just come back.
+                    None => flags.contains(&"LB").then(|| format!(", its battery is low{percent}")),
+                };
+                let words = scarce.as_ref().unwrap_or(&percent);
+                let text = format!("UPS {name} is online{words}");
+                Outcome::pass(text).warning(scarce.is_some()).alerting(warn_alerts)
+            }
         };
         let place = self.reach.place();
         let mut log = vec![format!("Connecting to UPS via NUT: {name}@{place}"), line.into()];

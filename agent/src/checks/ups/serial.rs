@@ -136,3 +136,52 @@ impl Line {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fletchck_shared::{Verdict, outcome::LINE_BYTES};
+    use serde_json::json;
+
+    use super::*;
+    use crate::checks::{
+        testing::{look, probe},
+        ups::testing::Ups,
+    };
+
+    const GOOD: &[u8] = b"(230.0 230.0 230.0 010 50.0 13.7 --.- 00001001";
+
+    /// What is on the line, a byte a second or at once; and what is said of it.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_line_that_answers_badly_fails_in_time() {
+        let endless = vec![b'8'; 1_000_000];
+        let garbage: Vec<u8> = (0..=255).cycle().skip(128).take(200).collect();
+        let cases: [(&str, Option<Duration>, &[u8], &str); 5] = [
+            ("silent", None, b"", "it did not answer within 2 s"),
+            ("cut", None, &GOOD[..12], "its answer broke off: `(230.0 230.0`"),
+            ("a byte a second", Some(Duration::from_secs(1)), GOOD, "its answer broke off: `("),
+            ("endless", None, &endless, "it said more than 256 bytes without an end"),
+            ("garbage", None, &garbage, "expected a status, it said `\\u{fffd}"),
+        ];
+        let mut looks = Vec::new();
+        for (what, pause, says, words) in cases {
+            for kind in ["ups", "upstest"] {
+                let says = says.to_vec();
+                let ups = Ups::paced(pause, move |_| says.clone());
+                looks.push(async move {
+                    // All of it, for without its other end the line is gone.
+                    let ups = ups;
+                    let began = Instant::now();
+                    let outcome = look(&*probe(kind, json!({"serialPort": ups.path}))).await;
+                    let took = began.elapsed();
+                    let told = format!("{kind}, {what}, {took:?}: {outcome:?}");
+                    assert!(outcome.text.contains(words), "{told}");
+                    assert!(outcome.verdict == Verdict::Fail, "{told}");
+                    assert!(outcome.text.len() <= LINE_BYTES, "{told}");
+                    // A second beyond is for a machine that does much else; a line without a limit takes 48 s here.
+                    assert!(took < ANSWER + PIECE + Duration::from_secs(1), "{told}");
+                });
+            }
+        }
+        futures_util::future::join_all(looks).await;
+    }
+}

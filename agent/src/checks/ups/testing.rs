@@ -24,7 +24,15 @@ pub(crate) struct Ups {
 
 impl Ups {
     /// A UPS that answers each command by this.
-    pub(crate) fn new(mut answer: impl FnMut(&str) -> Vec<u8> + Send + 'static) -> Self {
+    pub(crate) fn new(answer: impl FnMut(&str) -> Vec<u8> + Send + 'static) -> Self {
+        Self::paced(None, answer)
+    }
+
+    /// A UPS that answers each command by this, one byte at a time with a pause behind it.
+    pub(crate) fn paced(
+        pause: Option<Duration>,
+        mut answer: impl FnMut(&str) -> Vec<u8> + Send + 'static,
+    ) -> Self {
         let (mut master, slave) = TTYPort::pair().expect("a pseudo terminal");
         let path = slave.name().expect("its name");
         // A port takes one user at a time, and a line that nobody holds is dead: it is held without being used.
@@ -52,7 +60,10 @@ impl Ups {
                     let says = answer(&command);
                     hears.lock().push(command);
                     // Whoever asked may have hung up; what it makes of that is what a test looks at.
-                    master.write_all(&says).ok();
+                    for piece in says.chunks(if pause.is_some() { 1 } else { says.len().max(1) }) {
+                        master.write_all(piece).ok();
+                        pause.inspect(|pause| thread::park_timeout(*pause));
+                    }
                 }
             }
         });
