@@ -30,7 +30,11 @@ async fn run(site: &Fletchck, check: &str) -> Result<(bool, String)> {
 async fn units_of_a_real_manager_are_judged() -> Result<()> {
     let service = |lines: &str| format!("[Service]\n{lines}\n");
     let units = [
-        ("good.service", service("ExecStart=/bin/sleep 1000")),
+        // systemd forgets what became of a unit that is not active and that no active one wants.
+        (
+            "good.service",
+            format!("[Unit]\nWants=never.service\n{}", service("ExecStart=/bin/sleep 1000")),
+        ),
         ("bad.service", service("ExecStart=/bin/sh -c 'exit 3'")),
         ("shot.service", service("ExecStart=/bin/sh -c 'kill -KILL $$$$'")),
         ("done.service", service("Type=oneshot\nExecStart=/bin/true")),

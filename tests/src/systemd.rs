@@ -21,8 +21,10 @@ pub struct Manager {
 }
 
 /// It believes in a machine that systemd has started once there is this folder, and does not start otherwise. Its control
-/// group is one of its own, so that it touches no other. It has no namespace of processes, for it answers only whom it sees.
+/// group is one of its own, so that it touches no other. It has no namespace of processes, for it answers only whom it sees,
+/// and as the first of one it would take itself for the manager of the machine. Whatever happens, it ends in five minutes.
 const SCRIPT: &str = "set -e\n\
+    (sleep 300; kill -KILL $$) </dev/null >/dev/null 2>&1 &\n\
     mount -t tmpfs none /run && mkdir -p /run/systemd/system\n\
     mount -t cgroup2 none /sys/fs/cgroup\n\
     mkdir /sys/fs/cgroup/$CGROUP && echo 0 >/sys/fs/cgroup/$CGROUP/cgroup.procs\n\
@@ -60,16 +62,7 @@ impl Manager {
         }
         let mut command = Command::new("unshare");
         command
-            .args([
-                "--mount",
-                "--pid",
-                "--fork",
-                "--kill-child",
-                "--mount-proc",
-                "sh",
-                "-c",
-                SCRIPT,
-            ])
+            .args(["--mount", "sh", "-c", SCRIPT])
             .env("CGROUP", &cgroup)
             .env("HOME", dir.path())
             .env("XDG_RUNTIME_DIR", &runtime)
