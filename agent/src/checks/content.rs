@@ -1,12 +1,18 @@
 //! What is expected of a text that a service sends, the body of an answer or a message: the judgement and its words. What
 //! the options mean is said by each type.
 
+mod document;
 pub(super) mod json;
 
-use regex::Regex;
+use std::borrow::Cow;
 
-pub(super) use self::json::{JSON_IS, Path};
+use regex::bytes::{Regex, RegexBuilder};
+
+pub(super) use self::json::{JSON_IS, NoDocument, Path, told as value_told};
 use super::{Options, net::told};
+
+/// Most room of the tables that a pattern makes for what it meets in a text, in bytes. Without them it is slower.
+pub(super) const TABLES: usize = 128 * 1024;
 
 /// What is expected of a text.
 #[derive(Debug, Default)]
@@ -70,33 +76,33 @@ impl Content {
             return Ok(met);
         }
         let (name, kib) = (whole.name, whole.bytes.len().div_ceil(1024));
-        let text = String::from_utf8_lossy(whole.bytes);
+        let bytes = whole.bytes;
         let within =
             if whole.cut { format!("the first {kib} KiB of {name}") } else { name.to_owned() };
         for wanted in &self.contains {
-            if !text.contains(wanted.as_str()) {
+            if !has(bytes, wanted) {
                 return Err(format!(
                     "expected `{}` in {within}, which {}",
                     told(wanted),
-                    begins(&text)
+                    begins(bytes)
                 ));
             }
             met.clauses.push(format!("{name} has `{}`", told(wanted)));
         }
         for unwanted in &self.lacks {
-            if text.contains(unwanted.as_str()) {
+            if has(bytes, unwanted) {
                 return Err(format!("expected no `{}` in {within}", told(unwanted)));
             }
             met.clauses.push(format!("{within} has no `{}`", told(unwanted)));
         }
         if let Some(pattern) = &self.matches {
-            let Some(found) = pattern.find(&text) else {
+            let Some(found) = pattern.find(bytes) else {
                 return Err(format!(
                     "expected {within} to match `{pattern}`, it {}",
-                    begins(&text)
+                    begins(bytes)
                 ));
             };
-            met.clauses.push(format!("{name} has `{}`", told(found.as_str())));
+            met.clauses.push(format!("{name} has `{}`", told(&beginning(found.as_bytes()))));
         }
         if let Some(json) = &self.json {
             if whole.cut {
@@ -110,8 +116,15 @@ impl Content {
     }
 }
 
+/// Whether a text has another one in it. It is not copied for that: what is no UTF-8 is passed over.
+fn has(bytes: &[u8], wanted: &str) -> bool {
+    let pieces = bytes.utf8_chunks().map(|piece| piece.valid());
+    pieces.filter(|piece| piece.len() >= wanted.len()).any(|piece| piece.contains(wanted))
+}
+
 /// How a text begins, in a sentence.
-fn begins(text: &str) -> String {
+fn begins(bytes: &[u8]) -> String {
+    let text = beginning(bytes.trim_ascii_start());
     let line = text.lines().map(str::trim).find(|line| !line.is_empty());
     match line {
         None => "is empty".into(),
@@ -122,9 +135,15 @@ fn begins(text: &str) -> String {
     }
 }
 
+/// More of a text than a sentence shows of it.
+fn beginning(bytes: &[u8]) -> Cow<'_, str> {
+    const MORE: usize = 1024;
+    String::from_utf8_lossy(&bytes[..bytes.len().min(MORE)])
+}
+
 fn pattern(options: &mut Options<'_>) -> Option<Regex> {
     let text = options.any_text("matches").filter(|text| !text.is_empty())?;
-    match Regex::new(text) {
+    match RegexBuilder::new(text).dfa_size_limit(TABLES).build() {
         Ok(pattern) => Some(pattern),
         Err(error) => {
             let wrong = format!("it is no regular expression: {}", last_line(&error));

@@ -30,6 +30,7 @@ use super::{
 use exchange::{Asking, NoAnswer};
 use expect::Expect;
 use question::Question;
+use rdata::Rdata;
 use reply::Reply;
 use servers::Servers;
 
@@ -164,7 +165,7 @@ impl Dns {
             return Outcome::pass(text.clone()).log([text]);
         }
         let log = self.logged(reply);
-        let answers = expect::listed(reply.answers.iter().map(ToString::to_string));
+        let answers = expect::listed(reply.answers.iter().map(Rdata::line));
         let alias = match &reply.alias {
             Some(alias) => format!(" (an alias of {})", name::told(alias)),
             None => String::new(),
@@ -220,7 +221,7 @@ impl Dns {
             if nth > 0 {
                 answers.push(' ');
             }
-            answers.push_str(&answer.to_string());
+            answers.push_str(&answer.line());
         }
         let name = python::text(&name::shown(&self.question.name));
         let kind = python::text(&types::name(self.question.kind));

@@ -1,6 +1,7 @@
 //! The types of checks. [`KINDS`] is the only list of them: the reference page and an example are made from it.
 
 pub(crate) mod aside;
+mod brief;
 pub mod cert;
 pub mod certfile;
 mod content;

@@ -108,7 +108,7 @@ async fn an_answer_is_held_against_what_is_expected_of_it() -> Result<()> {
         (
             "/big.bin",
             json!({"jsonPath": "$"}),
-            "200 OK, its body has more than 512 KiB, too much to be read as JSON",
+            "200 OK, its body has more than 256 KiB, too much to be read as JSON",
         ),
         ("/big.bin", json!({"contains": "x"}), ""),
         (
@@ -226,7 +226,7 @@ async fn http_2_and_client_certificates_are_spoken() -> Result<()> {
         ensure!(outcome.verdict == Verdict::Pass, "{version}: {outcome:?}");
     }
     let big = site.secure(https, "/big.bin", json!({"http": "2", "contains": "x"})).await?;
-    ensure!(after(&big).starts_with("200 OK, expected `x` in the first 512 KiB"), "{big:?}");
+    ensure!(after(&big).starts_with("200 OK, expected `x` in the first 256 KiB"), "{big:?}");
     let mutual = site.nginx.mutual;
     let one = site.secure(mutual, "/", json!({"http": "2"})).await?;
     ensure!(one.text.ends_with("asked for over TLS (HTTP/2?)"), "{one:?}");

@@ -5,7 +5,9 @@ use std::{cmp::Ordering, fmt};
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
-use crate::checks::{Opt, Options};
+pub(in crate::checks) use super::document::NoDocument;
+use super::document::Way;
+use crate::checks::{Opt, Options, brief::brief};
 
 /// The option `jsonIs`.
 pub(in crate::checks) const JSON_IS: Opt = Opt::text(
@@ -28,6 +30,7 @@ pub(in crate::checks) struct Expected {
 #[derive(Debug)]
 pub(in crate::checks) struct Path {
     path: JsonPath,
+    way: Way,
     text: String,
 }
 
@@ -78,8 +81,14 @@ impl Expected {
     /// What is there instead, as a clause: `$.state is "down", expected "up"`.
     pub(in crate::checks) fn judge(&self, text: &[u8], name: &str) -> Result<Found, String> {
         let path = &self.path;
-        let document: Value = serde_json::from_slice(text)
-            .map_err(|error| format!("{name} is no JSON ({error}), expected one with {path}"))?;
+        let document = path.read_in(text).map_err(|error| match error {
+            NoDocument::Json(error) => {
+                format!("{name} is no JSON ({error}), expected one with {path}")
+            }
+            NoDocument::TooLarge => format!(
+                "{name} has more values than are looked at for {path}: let it lead to fewer of them"
+            ),
+        })?;
         let found = path.all(&document);
         let [first, others @ ..] = &found[..] else {
             return Err(format!("nothing in {name} is at {path}"));
@@ -107,6 +116,14 @@ impl Path {
         Self::parse(options, name, text)
     }
 
+    /// What of a text may be looked at.
+    ///
+    /// # Errors
+    /// It is no JSON, or too much of it is on the path.
+    pub(in crate::checks) fn read_in(&self, text: &[u8]) -> Result<Value, NoDocument> {
+        self.way.read(text)
+    }
+
     /// All values that are there.
     pub(in crate::checks) fn all<'d>(&self, document: &'d Value) -> Vec<&'d Value> {
         self.path.query(document).all()
@@ -118,7 +135,7 @@ impl Path {
             return None;
         }
         match JsonPath::parse(text) {
-            Ok(path) => Some(Self { path, text: text.into() }),
+            Ok(path) => Some(Self { path, way: Way::of(text), text: text.into() }),
             Err(error) => {
                 let wrong = format!("it is no JSONPath: {error}");
                 options.fault(name, wrong, "one as in `$.queue.length`");
@@ -243,14 +260,9 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 /// A value in a sentence, cut where it is long.
-fn told(value: &Value) -> String {
-    const MOST: usize = 60;
-    let mut text = value.to_string();
-    if text.len() > MOST {
-        text.truncate(text.floor_char_boundary(MOST));
-        text.push('…');
-    }
-    text
+pub(in crate::checks) fn told(value: &Value) -> String {
+    let (text, whole) = brief(value, 60);
+    if whole { text } else { text + "…" }
 }
 
 #[cfg(test)]
@@ -264,8 +276,8 @@ mod tests {
     const OPTIONS: &[Opt] = &[Opt::text("jsonPath", "none", "a path"), JSON_IS];
 
     fn judge(path: &str, is: Option<&str>, body: &[u8]) -> Result<Found, String> {
-        let text = path.into();
-        let path = Path { path: JsonPath::parse(path).expect("a path"), text };
+        let (way, text) = (Way::of(path), path.into());
+        let path = Path { path: JsonPath::parse(path).expect("a path"), way, text };
         Expected { path, is: is.map(Is::parse) }.judge(body, "its body")
     }
 

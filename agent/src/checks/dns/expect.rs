@@ -3,10 +3,10 @@
 use std::fmt;
 
 use hickory_resolver::proto::rr::RecordType;
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use super::{rdata::Rdata, reply::Reply, types};
-use crate::checks::{Opt, Options, Shape, net::told};
+use crate::checks::{Opt, Options, Shape, content::TABLES, net::told};
 
 /// The option `expect`.
 pub(super) const EXPECT: Opt = Opt::new(
@@ -213,7 +213,7 @@ fn found(pattern: &Regex, answer: &Rdata) -> bool {
 
 fn pattern(options: &mut Options<'_>) -> Option<Regex> {
     let text = options.any_text("matches").filter(|text| !text.is_empty())?;
-    let pattern = Regex::new(text);
+    let pattern = RegexBuilder::new(text).dfa_size_limit(TABLES).build();
     if pattern.is_err() {
         let right = "one in the syntax of Rust, RE2 or Go, without look-around";
         options.fault("matches", "it is no regular expression", right);

@@ -8,6 +8,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, NaiveDateTime};
+use fletchck_shared::outcome::LINE_BYTES;
 use hickory_resolver::proto::{
     rr::{Name, RecordType},
     serialize::binary::{BinDecodable as _, BinDecoder},
@@ -19,6 +20,7 @@ use super::{
     text,
     types::{self, Shape},
 };
+use crate::checks::brief::brief;
 
 /// Form of a time in a signature (RFC 4034 section 3.2).
 const TIME: &str = "%Y%m%d%H%M%S";
@@ -119,6 +121,11 @@ impl Rdata {
             Some(Field::Number(number)) => Some(*number),
             _ => None,
         }
+    }
+
+    /// Its text as far as a line has room for it.
+    pub(super) fn line(&self) -> String {
+        brief(self, LINE_BYTES).0
     }
 
     /// Its text with no dot at the end of names, as patterns are written.

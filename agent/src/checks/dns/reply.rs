@@ -247,7 +247,7 @@ impl<'a> Record<'a> {
             1 => "IN".to_owned(),
             other => format!("CLASS{other}"),
         };
-        let rdata = self.rdata().map_or("(malformed)".into(), |rdata| rdata.to_string());
+        let rdata = self.rdata().map_or("(malformed)".into(), |rdata| rdata.line());
         let (name, kind) = (name::shown(&self.name), types::name(self.kind));
         let mut line = format!("{name} {} {class} {kind} {rdata}", self.ttl);
         line.truncate(line.floor_char_boundary(LINE_BYTES));

@@ -44,7 +44,7 @@ pub(super) const WARN_MS: Opt =
     Opt::number("warnMs", "none", "milliseconds for all of it, over which a pass is a warning");
 
 /// Most bytes that are read of a body.
-pub(super) const BODY_BYTES: usize = 512 * 1024;
+pub(super) const BODY_BYTES: usize = 256 * 1024;
 
 /// What is expected of an answer.
 #[derive(Debug)]

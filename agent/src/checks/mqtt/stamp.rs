@@ -5,7 +5,10 @@ use fletchck_shared::Tz;
 use fletchck_shared::time as written;
 use serde_json::Value;
 
-use crate::checks::{Options, content::Path};
+use crate::checks::{
+    Options,
+    content::{NoDocument, Path, value_told},
+};
 
 /// Where a payload says when it was made.
 #[derive(Debug)]
@@ -29,16 +32,22 @@ impl Stamp {
     /// # Errors
     /// It does not say: a clause.
     pub(super) fn of(&self, payload: &[u8], zone: Tz) -> Result<DateTime<Utc>, String> {
-        let document = serde_json::from_slice(payload)
-            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(payload).into_owned()));
+        let document = match self.path.read_in(payload) {
+            Ok(document) => document,
+            // A time is shorter than this.
+            Err(NoDocument::Json(_)) => {
+                Value::String(String::from_utf8_lossy(&payload[..payload.len().min(256)]).into())
+            }
+            Err(error @ NoDocument::TooLarge) => {
+                return Err(format!("its payload cannot be read: {error}, {}", self.place()));
+            }
+        };
         let found = self.path.all(&document);
         let times = found.iter().filter_map(|value| time(value, zone));
         match (times.max(), found.first()) {
             (Some(time), _) => Ok(time),
             (None, Some(value)) => {
-                let value = value.to_string();
-                let cut = &value[..value.floor_char_boundary(60)];
-                Err(format!("{} in its payload is no time but {cut}", self.place()))
+                Err(format!("{} in its payload is no time but {}", self.place(), value_told(value)))
             }
             (None, None) => Err(format!("its payload has nothing at {}", self.place())),
         }

@@ -1,6 +1,6 @@
 //! Why TLS failed, in words that say what to do.
 
-use std::io;
+use std::io::{self, ErrorKind};
 
 use chrono::{DateTime, Utc};
 use fletchck_shared::time;
@@ -44,6 +44,17 @@ impl TlsError {
     pub(super) fn handshake(error: &io::Error) -> Self {
         let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
         let words = match tls {
+            // Some hang up on whoever speaks nothing as old as they do, and give no reason.
+            None if matches!(
+                error.kind(),
+                ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset
+            ) =>
+            {
+                format!(
+                    "{} during the handshake: does the server know TLS 1.2 or newer?",
+                    io_words(error)
+                )
+            }
             None => format!("{} during the handshake", io_words(error)),
             Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
                 "what answers there is no TLS (is it the port of the service without?)".into()
