@@ -25,6 +25,12 @@ pub(crate) async fn are_told_apart(kind: &str, port: u16, more: Value, pki: &Pki
         ("wrong.localhost", true, None),
         ("selfsigned.localhost", false, Some("the certificate is self-signed and nobody vouches")),
         ("selfsigned.localhost", true, None),
+        (
+            "authority.localhost",
+            false,
+            Some("the certificate is self-signed (it is an authority, CA:TRUE, of its own)"),
+        ),
+        ("authority.localhost", true, None),
     ] {
         let mut options = json!({"hostname": host, "port": port, "selfsigned": selfsigned});
         if !selfsigned {
@@ -40,6 +46,11 @@ pub(crate) async fn are_told_apart(kind: &str, port: u16, more: Value, pki: &Pki
         let mut options = json!({"hostname": "localhost", "port": port, "cafile": authority});
         judge(kind, &mut options, &more, Err(words)).await?;
     }
+    // Whoever trusts just this one has it taken, though an authority is no server's certificate elsewhere.
+    let mut own = json!({
+        "hostname": "authority.localhost", "port": port, "cafile": pki.authority.cert,
+    });
+    judge(kind, &mut own, &more, Ok(())).await?;
     let trusted = json!({
         "hostname": "wrong.localhost", "port": port, "cafile": pki.ca, "serverName": "other.localhost",
     });

@@ -1,8 +1,12 @@
 //! What disk, memory, cpu, load, swap and process read, against the original and psutil on the same machine.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use fletchck_agent::checks::{Before, Probe};
 use fletchck_tests::look;
 use serde_json::{Value, json};
 
@@ -39,39 +43,56 @@ async fn readings_are_those_of_the_original_within_one_percent() -> Result<()> {
     Ok(())
 }
 
-/// Both measure the second from the same moment, give or take Python's start, under a load that does not change.
+/// The span that both measure, beside which what lies between their beginnings and their ends is little. Linux counts in
+/// hundredths of a second: over one second on two cores, each count is half a point.
+const SPAN: Duration = Duration::from_secs(4);
+
+/// How far our reading and psutil's of one span lie apart, in points, and psutil's. The script reads when it is sent a
+/// line, and prints what it read at its second line.
+async fn apart(probe: &dyn Probe, script: &str, argument: &str) -> Result<(f64, f64)> {
+    let mut python = Command::new(fletchck_tests::original::python())
+        .args(["-c", script, argument])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut lines = BufReader::new(python.stdout.take().context("an output")?).lines();
+    let mut input = python.stdin.take().context("an input")?;
+    ensure!(lines.next().context("a line")?? == "ready");
+    // The first look measures a second of its own, and leaves what the next one counts from.
+    let before = Before::default();
+    look::again(probe, &before).await;
+    input.write_all(b"\n")?;
+    tokio::time::sleep(SPAN).await;
+    input.write_all(b"\n")?;
+    let ours = look::again(probe, &before).await;
+    let theirs: f64 = lines.next().context("a line")??.parse()?;
+    ensure!(python.wait()?.success(), "Python failed");
+    let apart = (percent(ours.level.as_deref())? - theirs).abs();
+    println!("{:?}, psutil {theirs}%", ours.level);
+    Ok((apart, theirs))
+}
+
+/// As [`apart`], once they are within one point. Python may be kept waiting at one end of the span, as any program on a
+/// busy machine, and then measures another one; it is not every time.
+async fn within_a_point(probe: &dyn Probe, script: &str, argument: &str) -> Result<f64> {
+    let mut nearest = f64::MAX;
+    for _ in 0..4 {
+        let (apart, theirs) = apart(probe, script, argument).await?;
+        if apart <= 1.0 {
+            return Ok(theirs);
+        }
+        nearest = nearest.min(apart);
+    }
+    bail!("never nearer than {nearest} points")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cpu_is_measured_as_psutil_does() -> Result<()> {
-    use std::process::{Command, Stdio};
-
-    let script = "import psutil,time\n\
-                  psutil.cpu_percent(); print('ready', flush=True); input()\n\
-                  psutil.cpu_percent(); time.sleep(1); print(psutil.cpu_percent(), flush=True)";
-    let python = fletchck_tests::original::python();
-    let mut apart = f64::MAX;
-    // Another test may begin or end between the two first readings; it does not every time.
-    for _ in 0..8 {
-        let mut python = Command::new(&python)
-            .args(["-c", script])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(
-            python.stdout.take().context("an output")?,
-        ));
-        ensure!(lines.next().context("a line")?? == "ready");
-        // Dropping its input is what it waits for.
-        let start = std::io::Write::write_all(&mut python.stdin.take().context("an input")?, b"\n");
-        let ours = look::ours("cpu", &json!({"level": 100})).await?;
-        start?;
-        let theirs: f64 = lines.next().context("a line")??.parse()?;
-        ensure!(python.wait()?.success(), "Python failed");
-        apart = apart.min((percent(ours.level.as_deref())? - theirs).abs());
-        if apart <= 1.5 {
-            return Ok(());
-        }
-    }
-    anyhow::bail!("never nearer than {apart} percent")
+    let script = "import psutil\n\
+                  print('ready', flush=True); input(); psutil.cpu_percent()\n\
+                  input(); print(psutil.cpu_percent(), flush=True)";
+    let probe = look::probe("cpu", &json!({"level": 100}))?;
+    within_a_point(&*probe, script, "").await.map(drop)
 }
 
 /// A machine that is measured twice within a second: the averages move a little in between.
@@ -127,8 +148,8 @@ async fn processes_and_their_memory_are_what_psutil_counts() -> Result<()> {
         held.push(python);
     }
     let sums = "import psutil,json,sys,os\n\
-                rss = [p.memory_info().rss for p in psutil.process_iter()\n\
-                       if p.pid != os.getpid() and sys.argv[1] in p.cmdline()]\n\
+                rss = [p.info['memory_info'].rss for p in psutil.process_iter(['cmdline', 'memory_info'])\n\
+                       if p.pid != os.getpid() and sys.argv[1] in (p.info['cmdline'] or [])]\n\
                 print(json.dumps([len(rss), sum(rss)]))";
     let theirs = psutil(sums, &mark)?;
     let options =
@@ -172,48 +193,20 @@ async fn processes_of_a_user_are_those_that_psutil_lists() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_processor_time_of_a_process_is_what_psutil_measures() -> Result<()> {
-    use std::process::{Command, Stdio};
-
-    let script = "import psutil,time,sys\n\
-                  busy = psutil.Process(int(sys.argv[1])); busy.cpu_percent(); print('ready', flush=True); input()\n\
-                  busy.cpu_percent(); time.sleep(1); print(busy.cpu_percent(), flush=True)";
+    let script = "import psutil,sys\n\
+                  busy = psutil.Process(int(sys.argv[1]))\n\
+                  print('ready', flush=True); input(); busy.cpu_percent()\n\
+                  input(); print(busy.cpu_percent(), flush=True)";
     let dir = tempfile::TempDir::new()?;
     let file = dir.path().join("pid");
     let mut busy = Command::new("/bin/sh").args(["-c", "while :; do :; done"]).spawn()?;
     std::fs::write(&file, busy.id().to_string())?;
-    let measure = async || {
-        let mut python = Command::new(fletchck_tests::original::python())
-            .args(["-c", script, &busy.id().to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let output = python.stdout.take().context("an output")?;
-        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(output));
-        ensure!(lines.next().context("a line")?? == "ready");
-        let start = std::io::Write::write_all(&mut python.stdin.take().context("an input")?, b"\n");
-        let ours = look::ours("process", &json!({"pidFile": file, "measure": "cpu"})).await?;
-        start?;
-        let theirs: f64 = lines.next().context("a line")??.parse()?;
-        ensure!(python.wait()?.success(), "Python failed");
-        ensure!(theirs > 5.0, "a loop took {theirs}%");
-        Ok((percent(ours.level.as_deref())? - theirs).abs())
-    };
-    // Its share changes with what else runs, and the two seconds do not begin together; they do not differ every time.
-    let mut apart = Ok(f64::MAX);
-    for _ in 0..12 {
-        apart = match (apart, measure().await) {
-            (Ok(before), Ok(now)) => Ok(f64::min(before, now)),
-            (error @ Err(_), _) | (_, error) => error,
-        };
-        if apart.as_ref().map_or(true, |apart| *apart <= 1.5) {
-            break;
-        }
-    }
+    let probe = look::probe("process", &json!({"pidFile": file, "measure": "cpu"}))?;
+    let measured = within_a_point(&*probe, script, &busy.id().to_string()).await;
     busy.kill()?;
     busy.wait()?;
-    let apart = apart?;
-    println!("{apart:.1} points apart");
-    ensure!(apart <= 1.5, "never nearer than {apart} points");
+    let theirs = measured?;
+    ensure!(theirs > 5.0, "a loop took {theirs}%");
     Ok(())
 }
 

@@ -36,6 +36,18 @@ impl Dovecot {
     /// # Errors
     /// dovecot is not installed or does not start.
     pub async fn start(pki: &Pki) -> Result<Self> {
+        Self::start_with(pki, false).await
+    }
+
+    /// As [`Dovecot::start`], with TLS 1.0 and 1.1 and nothing newer.
+    ///
+    /// # Errors
+    /// dovecot is not installed or does not start.
+    pub async fn start_old(pki: &Pki) -> Result<Self> {
+        Self::start_with(pki, true).await
+    }
+
+    async fn start_with(pki: &Pki, old: bool) -> Result<Self> {
         let dir = TempDir::with_prefix("dovecot-")?;
         let (imap, imaps) = (port::free(), port::free());
         let mail = dir.path().join("mail");
@@ -46,9 +58,18 @@ impl Dovecot {
         let user = format!("{}:{{PLAIN}}{}\n", Self::USER, Self::PASSWORD);
         fs::write(dir.path().join("passwd"), user)?;
         let conf = dir.path().join("dovecot.conf");
-        fs::write(&conf, settings(dir.path(), pki, imap, imaps)?)?;
+        let mut text = settings(dir.path(), pki, imap, imaps)?;
         let mut command = Command::new("/usr/sbin/dovecot");
-        command.arg("-F").arg("-c").arg(conf);
+        command.arg("-F").arg("-c").arg(&conf);
+        if old {
+            // It has a setting for the oldest TLS alone; the newest one is up to OpenSSL.
+            let openssl = dir.path().join("openssl.cnf");
+            fs::write(&openssl, OLD)?;
+            command.env("OPENSSL_CONF", openssl);
+            text.push_str("ssl_min_protocol = TLSv1\nssl_cipher_list = ALL:@SECLEVEL=0\n");
+            text.push_str("import_environment = $import_environment OPENSSL_CONF\n");
+        }
+        fs::write(&conf, text)?;
         let mut process = Process::start("dovecot", command, &dir.path().join("log"))?;
         for port in [imap, imaps] {
             process.wait_for_port(port).await?;
@@ -61,6 +82,10 @@ impl Dovecot {
         &mut self.process
     }
 }
+
+/// What has OpenSSL speak nothing newer than TLS 1.1.
+const OLD: &str = "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = tls\n\
+                   [tls]\nMinProtocol = TLSv1\nMaxProtocol = TLSv1.1\nCipherString = ALL:@SECLEVEL=0\n";
 
 fn settings(dir: &Path, pki: &Pki, imap: u16, imaps: u16) -> Result<String> {
     let dir = dir.display();

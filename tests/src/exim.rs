@@ -38,6 +38,20 @@ impl Exim {
     /// # Errors
     /// exim is not installed or does not start.
     pub async fn start(pki: &Pki) -> Result<Self> {
+        Self::start_with(pki, "").await
+    }
+
+    /// As [`Exim::start`], with TLS 1.0 and 1.1 and nothing newer.
+    ///
+    /// # Errors
+    /// exim is not installed or does not start.
+    pub async fn start_old(pki: &Pki) -> Result<Self> {
+        // In the words of GnuTLS, which exim is built with on Debian.
+        let old = "tls_require_ciphers = LEGACY:-VERS-ALL:+VERS-TLS1.1:+VERS-TLS1.0\n";
+        Self::start_with(pki, old).await
+    }
+
+    async fn start_with(pki: &Pki, more: &str) -> Result<Self> {
         let dir = TempDir::with_prefix("exim-")?;
         let (smtp, submission) = (port::free(), port::free());
         for name in ["spool", "log", "mail"] {
@@ -47,7 +61,7 @@ impl Exim {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711))?;
         fs::set_permissions(dir.path().join("mail"), fs::Permissions::from_mode(0o777))?;
         let conf = dir.path().join("exim.conf");
-        fs::write(&conf, settings(dir.path(), pki, smtp, submission)?)?;
+        fs::write(&conf, more.to_owned() + &settings(dir.path(), pki, smtp, submission)?)?;
         let mut command = Command::new("/usr/sbin/exim4");
         command.arg("-C").arg(conf).arg("-bdf");
         let mut process = Process::start("exim", command, &dir.path().join("output"))?;

@@ -3,10 +3,11 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use chrono::Utc;
-use fletchck_agent::checks::{self, Before, Look, Plan};
+use fletchck_agent::checks::{self, Before, Look, Plan, Probe};
 use fletchck_shared::{CheckName, Outcome, Tz};
 use serde_json::{Map, Value};
 
@@ -25,13 +26,25 @@ pub async fn ours(kind: &str, options: &Value) -> Result<Outcome> {
 /// # Errors
 /// There is no such type, it takes no look, or its options are wrong.
 pub async fn ours_after(kind: &str, options: &Value, before: &Before) -> Result<Outcome> {
+    Ok(again(&*probe(kind, options)?, before).await)
+}
+
+/// A check of this type, for more looks than one.
+///
+/// # Errors
+/// There is no such type, it takes no look, or its options are wrong.
+pub fn probe(kind: &str, options: &Value) -> Result<Arc<dyn Probe>> {
     let options = options.as_object().context("options are an object")?;
     let kind = checks::kind(kind).context("no such type")?;
     let (plan, faults) = kind.plan(options);
     let Some(Plan::Probe(probe)) = plan else { bail!("no probe: {faults:?}") };
-    let name = CheckName::try_from("check")?;
-    let look = Look { name: &name, now: Utc::now(), zone: Tz::UTC, before };
-    Ok(probe.look(&look).await)
+    Ok(probe)
+}
+
+/// What this check sees now that stood like this before.
+pub async fn again(probe: &dyn Probe, before: &Before) -> Outcome {
+    let name = CheckName::try_from("check").expect("it is a name");
+    probe.look(&Look { name: &name, now: Utc::now(), zone: Tz::UTC, before }).await
 }
 
 /// What the original's checks see now: of each name's `[type, options]` its `[passes, log, level, soft fail]`. It

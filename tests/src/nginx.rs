@@ -47,11 +47,13 @@ pub struct Nginx {
     /// [`Nginx::timed`]).
     pub http: u16,
     /// The same over TLS with the `valid` certificate, HTTP/2 included. By server name it shows other certificates:
-    /// `expired.test.example`, `expiring.`, `future.`, `wrong.`, `selfsigned.`, and the same below `localhost`, which
+    /// `expired.test.example`, `expiring.`, `future.`, `wrong.`, `selfsigned.`, `authority.`, and the same below `localhost`, which
     /// needs no name server.
     pub https: u16,
     /// TLS with the `valid` certificate for clients with a certificate of our authority only.
     pub mutual: u16,
+    /// TLS 1.0 and 1.1 with the `valid` certificate, and nothing newer.
+    pub old: u16,
     process: Process,
     dir: TempDir,
     /// Accepts connections by the kernel alone and never says a word: what `/hang` waits for.
@@ -65,24 +67,24 @@ impl Nginx {
     /// nginx is not installed or does not start.
     pub async fn start(pki: &Pki) -> Result<Self> {
         let dir = TempDir::with_prefix("nginx-")?;
-        let (http, https, mutual) = (port::free(), port::free(), port::free());
+        let [http, https, mutual, old] = [(); 4].map(|()| port::free());
         let silence = TcpListener::bind("127.0.0.1:0")?;
         let www = dir.path().join("www");
         fs::create_dir(&www)?;
         fs::write(www.join("index.html"), "hello\n")?;
         fs::write(www.join("big.bin"), vec![0; 1_000_000])?;
         fs::write(dir.path().join("users"), "user:{PLAIN}open sesame\n")?;
-        let ports = [http, https, mutual, silence.local_addr()?.port()];
+        let ports = [http, https, mutual, old, silence.local_addr()?.port()];
         fs::write(dir.path().join("nginx.conf"), settings(dir.path(), pki, ports)?)?;
 
         let mut command = Command::new("/usr/sbin/nginx");
         command.arg("-p").arg(dir.path()).arg("-e").arg(dir.path().join("error.log"));
         command.arg("-c").arg(dir.path().join("nginx.conf"));
         let mut process = Process::start("nginx", command, &dir.path().join("output"))?;
-        for port in [http, https, mutual] {
+        for port in [http, https, mutual, old] {
             process.wait_for_port(port).await?;
         }
-        Ok(Self { http, https, mutual, process, dir, _silence: silence })
+        Ok(Self { http, https, mutual, old, process, dir, _silence: silence })
     }
 
     /// Serves this text at `/name` from now on, over HTTP and HTTPS.
@@ -125,7 +127,11 @@ impl Nginx {
     }
 }
 
-fn settings(dir: &Path, pki: &Pki, [http, https, mutual, silence]: [u16; 4]) -> Result<String> {
+fn settings(
+    dir: &Path,
+    pki: &Pki,
+    [http, https, mutual, old, silence]: [u16; 5],
+) -> Result<String> {
     let dir = dir.display();
     let mut text = format!(
         "daemon off; master_process off; pid {dir}/pid; error_log {dir}/error.log info;\n\
@@ -157,6 +163,7 @@ fn settings(dir: &Path, pki: &Pki, [http, https, mutual, silence]: [u16; 4]) -> 
         ("future", &pki.future),
         ("wrong", &pki.wrong),
         ("selfsigned", &pki.selfsigned),
+        ("authority", &pki.authority),
     ] {
         writeln!(
             text,
@@ -168,9 +175,15 @@ fn settings(dir: &Path, pki: &Pki, [http, https, mutual, silence]: [u16; 4]) -> 
     writeln!(
         text,
         "server {{ listen 127.0.0.1:{mutual} ssl; {} ssl_client_certificate {}; ssl_verify_client on; \
-         location / {{ return 200 \"$ssl_client_s_dn\\n\"; }} }}\n}}",
+         location / {{ return 200 \"$ssl_client_s_dn\\n\"; }} }}",
         certificate(&pki.valid),
         pki.ca.display(),
+    )?;
+    // The ciphers of that time are too weak for OpenSSL unless it is told to take everything.
+    writeln!(
+        text,
+        "server {{ listen 127.0.0.1:{old} ssl; {} ssl_protocols TLSv1 TLSv1.1; ssl_ciphers ALL:@SECLEVEL=0; }}\n}}",
+        certificate(&pki.valid),
     )?;
     Ok(text)
 }

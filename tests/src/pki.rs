@@ -11,7 +11,7 @@ use rcgen::{
 };
 
 /// Names every certificate but [`Pki::wrong`] is made out to; the later ones for virtual hosts told apart by SNI.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 10] = [
     "localhost",
     "127.0.0.1",
     "::1",
@@ -22,6 +22,7 @@ pub const NAMES: [&str; 9] = [
     "future.localhost",
     "wrong.localhost",
     "selfsigned.localhost",
+    "authority.localhost",
 ];
 
 const DAY: i64 = 24 * 3600;
@@ -101,24 +102,26 @@ impl Pki {
 
     /// Which certificate a server with several shows to whom: the name that a client asks for, which leads to this machine
     /// without a name server, and the certificate.
-    pub fn by_name(&self) -> [(&'static str, &Pair); 5] {
+    pub fn by_name(&self) -> [(&'static str, &Pair); 6] {
         [
             ("expired.localhost", &self.expired),
             ("expiring.localhost", &self.expiring),
             ("future.localhost", &self.future),
             ("wrong.localhost", &self.wrong),
             ("selfsigned.localhost", &self.selfsigned),
+            ("authority.localhost", &self.authority),
         ]
     }
 
     /// Certificates that the original judges as we do, each with the state it is in.
-    pub fn states(&self) -> [(&'static str, Pair); 5] {
+    pub fn states(&self) -> [(&'static str, Pair); 6] {
         [
             ("valid", self.valid.clone()),
             ("expiring", self.expiring.clone()),
             ("expired", self.expired.clone()),
             ("wrong", self.wrong.clone()),
             ("self-signed", self.selfsigned.clone()),
+            ("self-signed, an authority", self.authority.clone()),
         ]
     }
 }

@@ -1,5 +1,5 @@
-//! What every type of check that asks over the network makes of servers that answer badly: it fails in time and in
-//! plain words.
+//! What every type of check that asks over the network makes of servers that answer badly: it fails in time, in plain
+//! words, and in little memory.
 
 pub(crate) mod bad;
 pub(crate) mod memory;
@@ -51,12 +51,23 @@ const DNS: Manner = Manner {
     more: b"\x03www",
 };
 
+/// A page without end, of a kind that all who read pages begin to read.
+const PAGE: Manner = Manner {
+    listens: true,
+    opening: b"HTTP/1.1 200 OK\r\nServer: test\r\n\r\n",
+    more: b"{\"more\": [\"and more\"]}, <more>and more</more>\n",
+};
+
 const IMAP: Manner =
     Manner { listens: false, opening: b"* OK ready\r\n", more: b"* 1 FETCH (FLAGS ())\r\n" };
 
 /// The broker lets in whoever asks, in version 5, and sends messages that nobody asked for.
 const MQTT: Manner =
     Manner { listens: true, opening: b"\x20\x03\0\0\0", more: b"\x30\x0a\0\x03x/y\0more" };
+
+fn domain() -> Value {
+    json!({"domain": "example.test"})
+}
 
 /// Every type that connects over TCP. A test sees that none is forgotten.
 const CASES: &[Case] = &[
@@ -74,6 +85,9 @@ const CASES: &[Case] = &[
         manner: DNS,
         content: false,
     },
+    Case { kind: "domain", options: domain, tls: Tls::None, manner: HTTP, content: false },
+    Case { kind: "domain", options: domain, tls: Tls::Whole, manner: HTTP, content: false },
+    Case { kind: "domain", options: domain, tls: Tls::Whole, manner: PAGE, content: false },
     Case {
         kind: "https",
         options: || json!({"tls": false}),
@@ -87,6 +101,13 @@ const CASES: &[Case] = &[
         options: || json!({"contains": "x", "redirects": 2}),
         tls: Tls::Whole,
         manner: HTTP,
+        content: false,
+    },
+    Case {
+        kind: "https",
+        options: || json!({"contains": "x-ray"}),
+        tls: Tls::Whole,
+        manner: PAGE,
         content: false,
     },
     Case {
@@ -148,6 +169,7 @@ const CASES: &[Case] = &[
     },
     Case { kind: "tcp", options: || json!({}), tls: Tls::None, manner: SMTP, content: true },
     Case { kind: "temp", options: || json!({}), tls: Tls::None, manner: HTTP, content: false },
+    Case { kind: "temp", options: || json!({}), tls: Tls::None, manner: PAGE, content: false },
     Case {
         kind: "ups",
         options: || json!({"upsName": "nas"}),
@@ -161,15 +183,43 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// Types that ask over the network otherwise than by a TCP connection of their own to one host.
-const OTHERWISE: &[&str] = &["ping"];
+/// Every other type, and why it is in no case here.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("certfile", THIS_MACHINE),
+    ("cpu", THIS_MACHINE),
+    ("disk", THIS_MACHINE),
+    ("exec", "asks a program, whose bad answers stand beside its code"),
+    ("file", THIS_MACHINE),
+    ("load", THIS_MACHINE),
+    ("memory", THIS_MACHINE),
+    ("path", THIS_MACHINE),
+    ("ping", "holds no conversation; its networks with faults are in `it/ping.rs`"),
+    ("process", THIS_MACHINE),
+    ("push", "is told, and asks nobody"),
+    ("remote", "is told, and asks nobody"),
+    ("sensor", THIS_MACHINE),
+    ("sequence", "has others ask"),
+    ("swap", THIS_MACHINE),
+    (
+        "systemd",
+        "asks the manager of this machine; managers that answer badly stand beside its code",
+    ),
+    ("upstest", "asks on a serial line; lines that answer badly stand beside its code"),
+];
+
+const THIS_MACHINE: &str = "reads what the kernel of this machine has";
 
 impl Case {
     /// The options for a server, with a time limit in seconds.
     fn to(&self, host: &str, port: u16, timeout: f64) -> Value {
         let mut options = (self.options)();
-        options["hostname"] = host.into();
-        options["port"] = port.into();
+        if options.get("domain").is_some() {
+            let scheme = if self.tls == Tls::Whole { "https" } else { "http" };
+            options["server"] = format!("{scheme}://{host}:{port}/").into();
+        } else {
+            options["hostname"] = host.into();
+            options["port"] = port.into();
+        }
         options["timeout"] = timeout.into();
         options
     }
@@ -194,10 +244,18 @@ fn server(pair: &Pair) -> Result<Arc<ServerConfig>> {
 }
 
 #[test]
-fn no_type_with_a_port_is_left_out() {
-    for kind in fletchck_agent::checks::KINDS {
-        let asks = kind.options.iter().any(|option| option.name == "hostname");
+fn no_type_is_left_out() {
+    use fletchck_agent::checks::{KINDS, kind};
+
+    for kind in KINDS {
         let here = CASES.iter().any(|case| case.kind == kind.name);
-        assert!(!asks || here || OTHERWISE.contains(&kind.name), "{} is in no case", kind.name);
+        let elsewhere = ELSEWHERE.iter().any(|(name, _)| *name == kind.name);
+        assert!(here || elsewhere, "{} is a new type: how does it take bad answers?", kind.name);
+        assert!(!here || !elsewhere, "{} is in a case and is told to be in none", kind.name);
+        // Whatever asks over the network is in a case, but for what speaks over no stream.
+        assert!(here || kind.name == "ping" || !kind.asks_network(), "{} is in no case", kind.name);
+    }
+    for (name, why) in ELSEWHERE {
+        assert!(kind(name).is_some(), "there is no type {name} that {why}");
     }
 }
