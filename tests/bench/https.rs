@@ -150,7 +150,7 @@ fn checks([well, silent, away]: [u16; 3], healthy: usize, hanging: usize, ours: 
     for n in 0..healthy {
         checks.insert(format!("well {n}"), check(well, &format!("/timed/{n}")));
         if n % every == every - 1 {
-            let port = if n / every % 2 == 0 { silent } else { away };
+            let port = if (n / every).is_multiple_of(2) { silent } else { away };
             checks.insert(format!("hangs {}", n / every), check(port, "/"));
         }
     }

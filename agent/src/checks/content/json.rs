@@ -86,7 +86,7 @@ impl Expected {
                 format!("{name} is no JSON ({error}), expected one with {path}")
             }
             NoDocument::TooLarge => format!(
-                "{name} has more values than are looked at for {path}: let it lead to fewer of them"
+                "{name} has more on the way of {path} than is looked at: let it lead to less of it"
             ),
         })?;
         let found = path.all(&document);
