@@ -6,6 +6,11 @@ use fletchck_tests::fletchck::{Fletchck, Program};
 use fletchck_tests::look;
 use serde_json::{Value, json};
 
+use crate::answers::{
+    bad,
+    memory::{ONE, taken},
+};
+
 const PLUGINS: &str = "/usr/lib/nagios/plugins";
 
 async fn plugin(name: &str, arguments: &[&str]) -> Result<Outcome> {
@@ -71,5 +76,37 @@ async fn the_conversation_tells_no_arguments_and_no_variables() -> Result<()> {
     let told = String::from_utf8(output.stdout)?;
     ensure!(output.status.success() && told.contains("fine"), "{told}");
     ensure!(told.contains("* SECRET is set") && !told.contains("sesame"), "{told}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_answers_badly_fails_in_time_and_little_memory() -> Result<()> {
+    let run = |script: &str, timeout: f64| json!({"command": ["/bin/sh", "-c", script], "timeout": timeout});
+    let late = "did not end within 1 s";
+    for (what, script, words) in [
+        ("silent", "exec sleep 60", late),
+        ("a byte a second", "while :; do printf x; sleep 1; done", late),
+        ("endless", "exec yes and more", late),
+        ("deaf", "trap '' TERM; while :; do sleep 60; done", late),
+        ("left behind", "sleep 60 & exit 2", "ended with 2 and said nothing"),
+        ("garbage", "head -c 16384 /bin/sh; exit 2", "\u{fffd}"),
+        (
+            "cut half way",
+            "printf 'OK: ha'; kill -KILL $$",
+            "was ended by SIGKILL (signal 9); it said `OK: ha`",
+        ),
+        ("not found", "exec /no/such/plugin", "ended with 127"),
+    ] {
+        let outcome = bad::look("exec", &run(script, bad::LIMIT)).await?;
+        println!("{what:16} {}", outcome.text);
+        ensure!(outcome.verdict == Verdict::Fail, "{what}: {outcome:?}");
+        ensure!(outcome.text.contains(words), "{what}: {outcome:?}");
+    }
+    let much = run("head -c 100000000 /dev/zero | tr '\\0' x; exit 2", 20.0);
+    let lines = run("yes 'and more | more=1;2;3' | head -c 100000000; exit 2", 20.0);
+    for options in [much, lines] {
+        let most = taken("exec", &run("echo little; exit 2", 20.0), &options).await?;
+        ensure!(most < ONE, "{most} bytes: {options}");
+    }
     Ok(())
 }

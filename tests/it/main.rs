@@ -30,6 +30,7 @@ mod sensor;
 mod servers;
 mod ssh;
 mod systemd;
+mod tcp;
 mod temp;
 mod triggers;
 mod ups;

@@ -1,8 +1,10 @@
 //! How much memory one answer without end takes.
 
-use std::process::Command;
+use std::{process::Command, sync::Arc};
 
 use anyhow::{Context as _, Result, ensure};
+use fletchck_agent::checks::Before;
+use fletchck_shared::Verdict;
 use fletchck_tests::{
     look,
     pki::Pki,
@@ -11,7 +13,10 @@ use fletchck_tests::{
 use peak_alloc::PeakAlloc;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::task::spawn_blocking;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    task::spawn_blocking,
+};
 
 use super::{CASES, Tls, server};
 
@@ -52,9 +57,11 @@ fn one_look_alone() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         look::ours(&kind, &first).await?;
+        // What its options take is no part of an answer.
+        let (probe, stood) = (look::probe(&kind, &options)?, Before::default());
         let before = HEAP.current_usage();
         HEAP.reset_peak_usage();
-        let outcome = look::ours(&kind, &options).await?;
+        let outcome = look::again(&*probe, &stood).await;
         let most = HEAP.peak_usage().saturating_sub(before);
         println!("\n{MARK}{most} {}", outcome.text);
         Ok(())
@@ -81,6 +88,66 @@ async fn an_answer_without_end_takes_less_than_a_megabyte() -> Result<()> {
         ensure!(most < ONE, "{} takes {most} bytes", case.name());
     }
     Ok(())
+}
+
+/// Bodies that fill what is read of one, and that become many times as large where they are read as text or as JSON.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_grows_when_it_is_looked_at_takes_less_than_a_megabyte() -> Result<()> {
+    const BODY: usize = 250_000;
+    let small = body(b"{}".to_vec()).await?;
+    let repeated = |piece: &str| {
+        format!("[{}{}]", format!("{piece},").repeat(BODY / (piece.len() + 1) - 1), piece)
+    };
+    let members: String = (0..BODY / 10).map(|nth| format!("\"{nth:05}\":1,")).collect();
+    let path = |path: &str| json!({ "jsonPath": path });
+    for (what, bytes, more, passes) in [
+        ("no UTF-8", vec![0xff; BODY], json!({"contains": "x", "lacks": "y"}), false),
+        ("no UTF-8", vec![0xff; BODY], json!({"lacks": "y"}), true),
+        ("no UTF-8", vec![0xff; BODY], json!({"matches": "(?s)^.*x+y"}), false),
+        ("letters", vec![b'x'; BODY], json!({"matches": "\\w{3,9}\\W.+"}), false),
+        ("numbers", repeated("0").into(), path("$..a"), false),
+        ("lists", repeated("[0]").into(), path("$[*]"), false),
+        ("objects", repeated("{\"\":0}").into(), path("$"), false),
+        ("members", format!("{{{members}\"a\":1}}").into(), path("$.*"), false),
+        ("members", format!("{{{members}\"a\":1}}").into(), path("$.a"), true),
+        ("a text", format!("{{\"a\":\"{}\"}}", "x".repeat(BODY)).into(), path("$.a"), false),
+        (
+            "beside a text",
+            format!("{{\"b\":\"{}\",\"a\":1}}", "x".repeat(BODY)).into(),
+            path("$.a"),
+            true,
+        ),
+    ] {
+        let large = body(bytes).await?;
+        let to = |server: &Scripted| {
+            let mut options = json!({"hostname": "127.0.0.1", "port": server.port, "tls": false});
+            more.as_object().into_iter().flatten().for_each(|(key, value)| {
+                options[key] = value.clone();
+            });
+            options
+        };
+        let (small, large) = (to(&small), to(&large));
+        let outcome = look::ours("https", &large).await?;
+        ensure!((outcome.verdict == Verdict::Pass) == passes, "{what}, {more}: {outcome:?}");
+        let most = taken("https", &small, &large).await?;
+        ensure!(most < ONE, "{what}, {more}: {most} bytes");
+    }
+    Ok(())
+}
+
+/// A web server that answers with this.
+async fn body(bytes: Vec<u8>) -> Result<Scripted> {
+    let bytes = Arc::new(bytes);
+    Scripted::serve(move |mut stream| {
+        let bytes = bytes.clone();
+        async move {
+            _ = stream.read(&mut [0; 4096]).await?;
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", bytes.len());
+            stream.write_all(head.as_bytes()).await?;
+            Ok(stream.write_all(&bytes).await?)
+        }
+    })
+    .await
 }
 
 /// What is measured is what a look takes: this one takes what it is given whole, and is caught.

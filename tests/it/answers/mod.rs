@@ -188,7 +188,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("certfile", THIS_MACHINE),
     ("cpu", THIS_MACHINE),
     ("disk", THIS_MACHINE),
-    ("exec", "asks a program, whose bad answers stand beside its code"),
+    ("exec", "asks a program; those that answer badly are in `it/exec.rs`"),
     ("file", THIS_MACHINE),
     ("load", THIS_MACHINE),
     ("memory", THIS_MACHINE),

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::{Map, Value};
 
 /// Most room of the values that a path may look at, in bytes. A list takes up to three times as much while it grows.
-const ROOM: usize = 160 * 1024;
+const ROOM: usize = 224 * 1024;
 
 /// Room of one value beside what it refers to.
 const SLOT: usize = size_of::<Value>();
@@ -30,7 +30,7 @@ enum Step {
 pub(in crate::checks) enum NoDocument {
     #[error("it is no JSON ({0})")]
     Json(#[source] serde_json::Error),
-    #[error("too many values in it are on the path")]
+    #[error("more of it is on the way than is looked at")]
     TooLarge,
 }
 

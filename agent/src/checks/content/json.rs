@@ -86,7 +86,7 @@ impl Expected {
                 format!("{name} is no JSON ({error}), expected one with {path}")
             }
             NoDocument::TooLarge => format!(
-                "{name} has more values than are looked at for {path}: let it lead to fewer of them"
+                "{name} has more on the way of {path} than is looked at: let it lead to less of it"
             ),
         })?;
         let found = path.all(&document);
@@ -259,9 +259,10 @@ fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
-/// A value in a sentence, cut where it is long.
+/// A value in a sentence, cut where it is long. JSON leaves some control characters as they are.
 pub(in crate::checks) fn told(value: &Value) -> String {
     let (text, whole) = brief(value, 60);
+    let text = text.replace(char::is_control, "\u{fffd}");
     if whole { text } else { text + "…" }
 }
 
@@ -333,6 +334,14 @@ mod tests {
         for path in ["$..a", "$..a[?@.b == '..']", "$['....']..c.d"] {
             assert!(read(path).is_some(), "{path}");
         }
+    }
+
+    /// DEL and the controls beyond ASCII went as they were into the sentence.
+    #[test]
+    fn a_value_with_control_characters_is_told_without_them() {
+        let body = "{\"a\": \"\u{7f}\u{9b}31m\\u0007\"}".as_bytes();
+        let told = judge("$.a", Some("up"), body).expect_err("another value");
+        assert_eq!(told, "$.a is \"\u{fffd}\u{fffd}31m\\u0007\", expected \"up\"");
     }
 
     /// The parser of paths panicked.

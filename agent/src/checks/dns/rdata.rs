@@ -140,6 +140,9 @@ impl Rdata {
 
 impl fmt::Display for Rdata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("\\# 0");
+        }
         for (nth, field) in self.0.iter().enumerate() {
             let space = if nth == 0 { "" } else { " " };
             write!(f, "{space}{field}")?;

@@ -105,8 +105,14 @@ impl Https {
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| wrong(&error))?;
             let Ok(data) = frame.into_data() else { continue };
-            let room = BODY_BYTES - answer.body.len();
-            answer.body.extend_from_slice(&data[..data.len().min(room)]);
+            let (has, room) = (answer.body.len(), BODY_BYTES - answer.body.len());
+            let some = data.len().min(room);
+            if answer.body.capacity() < has + some {
+                // Twice as much as before, as usual, but no more than may come.
+                let wanted = (2 * has).clamp(has + some, BODY_BYTES);
+                answer.body.reserve_exact(wanted - has);
+            }
+            answer.body.extend_from_slice(&data[..some]);
             if data.len() > room {
                 answer.cut = true;
                 break;

@@ -123,7 +123,9 @@ pub(in crate::checks) fn failed_units(answer: &[u8]) -> Vec<String> {
     let name = |line: &str| {
         let mut words = line.split_whitespace().skip_while(|word| matches!(*word, "●" | "*" | "×"));
         let name = words.next()?;
-        (words.nth(2).is_some() && name.contains('.')).then(|| plain(name))
+        // The name of a unit is shorter (UNIT_NAME_MAX), and cut off it would have no ending.
+        let names = name.contains('.') && name.len() < LONGEST;
+        (names && words.nth(2).is_some()).then(|| plain(name))
     };
     text.lines().filter_map(name).collect()
 }
@@ -203,13 +205,23 @@ mod tests {
         assert!(time("Thu 2026-11-26 15:12:48.123456 UTC").is_some());
     }
 
+    /// It was cut off, and without its ending it was none.
+    #[test]
+    fn a_word_that_is_too_long_names_no_unit() {
+        let line = |length: usize| {
+            format!("{}.service loaded failed failed Some text\n", "a".repeat(length))
+        };
+        assert_eq!(failed_units(line(300).as_bytes()), [""; 0]);
+        assert_eq!(failed_units((line(300) + &line(200)).as_bytes()).len(), 1);
+    }
+
     proptest! {
         #[test]
         fn no_answer_is_too_strange(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             for unit in Unit::read_all(&bytes) {
                 prop_assert!(!unit.id.is_empty() && unit.id.len() <= LONGEST * 3);
             }
-            failed_units(&bytes);
+            prop_assert!(failed_units(&bytes).iter().all(|name| name.contains('.')));
         }
 
         #[test]

@@ -168,6 +168,8 @@ mod tests {
                 let says = says.to_vec();
                 let ups = Ups::paced(pause, move |_| says.clone());
                 looks.push(async move {
+                    // All of it, for without its other end the line is gone.
+                    let ups = ups;
                     let began = Instant::now();
                     let outcome = look(&*probe(kind, json!({"serialPort": ups.path}))).await;
                     let took = began.elapsed();
