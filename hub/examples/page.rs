@@ -47,7 +47,8 @@ async fn main() -> Result<()> {
     let hash = password::hash(&Secret::new(PASSWORD))?;
     let users = ["admin", ""].map(|user| (user.to_owned(), hash.clone()));
     let zone = "Australia/Adelaide".parse().expect("a zone");
-    let settings = Settings { name: "Kennel".into(), users: users.into(), zone };
+    let settings =
+        Settings { name: "Kennel".into(), users: users.into(), zone, windows: Default::default() };
     let stop = CancellationToken::new();
     let sessions = Arc::new(SqliteSessions::open(&file("site.db"))?);
     let settings = Arc::new(ArcSwap::from_pointee(settings));

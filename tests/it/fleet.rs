@@ -72,7 +72,7 @@ async fn an_agent_that_stops_raises_one_alert_and_comes_back_by_itself() -> Resu
     hub.until("agent nas", "pass").await?;
     let log = hub.process()?.log();
     let told = |what: &str| log.lines().filter(|line| line.contains(what)).count();
-    ensure!(told("agent nas (agent): FAIL") == 1, "{log}");
+    ensure!(told("agent nas (agent): OFFLINE") == 1, "{log}");
     ensure!(told("agent nas (agent): PASS") == 1, "{log}");
     ensure!(told("nas/root") == 0, "its checks alert for nothing of this: {log}");
     hub.stop().await
@@ -111,8 +111,8 @@ async fn a_hub_that_is_killed_knows_its_fleet_again_and_alerts_for_nobody_who_co
     hub.until("nas/root", "stale").await?;
     hub.until("agent nas", "fail").await?;
     let log = hub.process()?.log();
-    ensure!(!log.contains("agent pi (agent): FAIL"), "{log}");
-    ensure!(!log.contains("agent nas (agent): FAIL"), "told before, and once is enough: {log}");
+    ensure!(!log.contains("agent pi (agent): OFFLINE"), "{log}");
+    ensure!(!log.contains("agent nas (agent): OFFLINE"), "told before, and once is enough: {log}");
     hub.stop().await
 }
 

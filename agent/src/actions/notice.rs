@@ -1,7 +1,7 @@
 //! What is told of one check at one moment.
 
 use chrono::{DateTime, Utc};
-use fletchck_shared::{CheckName, Severity, Tz, policy::News};
+use fletchck_shared::{CheckName, Severity, Tz, policy::News, wire::PRESENCE};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -70,12 +70,14 @@ impl Notice {
         super::letter::short(id)
     }
 
-    /// How the check stands, in one word: `FAIL`, `WARN`, `PASS`, `FLAPPING` or `TEST`. `FAIL` and `PASS` are the
-    /// original's.
+    /// How the check stands, in one word: `FAIL`, `WARN`, `PASS`, `FLAPPING` or `TEST`, and of an agent `OFFLINE` or
+    /// `ONLINE`. `FAIL` and `PASS` are the original's.
     pub fn word(&self) -> &'static str {
         match (self.news, self.severity) {
             (News::Test, _) => "TEST",
             (News::Flapping, _) => "FLAPPING",
+            (_, Severity::Ok) if self.kind == PRESENCE => "ONLINE",
+            (_, Severity::Warning | Severity::Critical) if self.kind == PRESENCE => "OFFLINE",
             (_, Severity::Ok) => "PASS",
             (_, Severity::Warning) => "WARN",
             (_, Severity::Critical) => "FAIL",

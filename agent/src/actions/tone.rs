@@ -20,8 +20,8 @@ impl Tone {
     pub(super) fn of(notice: &Notice) -> Self {
         match notice.word() {
             "TEST" => Self::Test,
-            "PASS" => Self::Good,
-            "FAIL" => Self::Bad,
+            "PASS" | "ONLINE" => Self::Good,
+            "FAIL" | "OFFLINE" => Self::Bad,
             _ => Self::Worry,
         }
     }

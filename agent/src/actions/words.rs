@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use fletchck_shared::{Severity, policy::News, time};
+use fletchck_shared::{Severity, policy::News, time, wire::PRESENCE};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, syntax::SyntaxConfig};
 use serde_json::{Value, json};
 
@@ -220,9 +220,14 @@ fn says(notice: &Notice) -> &'static str {
         (News::Test, _) => "is a test",
         (News::Flapping, _) => "goes back and forth",
         (News::Steady, Severity::Ok) => "is well again, and steady",
+        (_, Severity::Ok) if notice.kind == PRESENCE => "is online again",
+        (News::Reminder, _) if notice.kind == PRESENCE => "is still offline",
+        (News::Failed, _) if notice.kind == PRESENCE => "is offline",
         (News::Steady, _) => "fails, and no longer goes back and forth",
         (_, Severity::Ok) => "is well again",
+        (News::Reminder, Severity::Warning) => "is still worth a look",
         (News::Reminder, _) => "still fails",
+        (News::Escalated, Severity::Warning) => "is worth a look, and nobody has taken it on",
         (News::Escalated, _) => "fails, and nobody has taken it on",
         (News::Acknowledged, _) => "fails, and somebody has taken it on",
         (News::Changed, _) => "fails in another way",

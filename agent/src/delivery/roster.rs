@@ -91,6 +91,17 @@ impl Roster {
         }
     }
 
+    /// How many deliveries wait, and how many were given up.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn count_deliveries(&self) -> Result<(u32, u32), StoreError> {
+        match self.office() {
+            Some(office) => office.store.count_deliveries().await,
+            None => Ok((0, 0)),
+        }
+    }
+
     /// Sends again what was given up, one or all, and at once what waits to be tried again. How many were taken up.
     ///
     /// # Errors

@@ -108,12 +108,13 @@ fn show(out: &mut impl Write, document: &Value) -> io::Result<()> {
                 error if error.is_empty() => String::new(),
                 error => format!(": {error}"),
             };
-            let id = &told["id"];
-            writeln!(
-                out,
-                "{what} {id}: {check} to {action}{group}, since {}{error}",
-                text(&told["made"])
-            )?;
+            let (id, word, when) = (&told["id"], text(&told["word"]), text(&told["when"]));
+            writeln!(out, "{what} {id}: {word} {check} to {action}{group}, since {when}{error}")?;
+        }
+        let shown = list(key).len() as u64;
+        let more = document[format!("{key}Count")].as_u64().unwrap_or(shown).saturating_sub(shown);
+        if more > 0 {
+            writeln!(out, "and {more} more {what}")?;
         }
     }
     for silence in list("silences") {
@@ -122,7 +123,12 @@ fn show(out: &mut impl Write, document: &Value) -> io::Result<()> {
         let (kind, by, reason) = (text(&of["kind"]), text(&of["by"]), text(&of["reason"]));
         let (checks, when) = (text(&silence["checks"]), text(&silence["when"]));
         let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
-        writeln!(out, "{kind} {}: {checks}, {when}, by {by}{reason}", silence["id"])?;
+        match silence["name"].as_str() {
+            Some(name) => {
+                writeln!(out, "{kind} `{name}` of the configuration: {checks}, {when}{reason}")?
+            }
+            None => writeln!(out, "{kind} {}: {checks}, {when}, by {by}{reason}", silence["id"])?,
+        }
     }
     for taken in list("acknowledged") {
         nothing = false;

@@ -62,5 +62,5 @@ impl Control {
 fn of(site: &Site, zone: Tz) -> Settings {
     let name = site.webui.as_ref().map_or_else(|| "Fletchck".into(), |web| web.name.clone());
     // Nobody logs in here.
-    Settings { name, users: IndexMap::new(), zone }
+    Settings { name, users: IndexMap::new(), zone, windows: site.maintenance.clone() }
 }

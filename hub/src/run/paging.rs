@@ -46,7 +46,7 @@ impl Paging {
             return Vec::new();
         };
         let mut faults: Vec<_> = self.identify(web).await.into_iter().collect();
-        let settings = Arc::new(Settings::new(web, zone));
+        let settings = Arc::new(Settings::new(web, site, zone));
         let listen = listen(web);
         match &self.running {
             Some(running) if running.listen == listen && !running.task.is_finished() => {

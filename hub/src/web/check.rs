@@ -254,7 +254,7 @@ fn ordered(
 fn not_done(refused: &Refused) -> Response {
     let (status, sentence) = match refused {
         Refused::NoSuchCheck(name) => {
-            (StatusCode::NOT_FOUND, format!("There is no check `{name}` any longer."))
+            (StatusCode::NOT_FOUND, format!("There is no check `{name}`."))
         }
         Refused::NotHere(_) | Refused::NotNow(_) => {
             (StatusCode::CONFLICT, format!("Not done: {refused}."))

@@ -5,7 +5,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use fletchck_agent::engine::{Board, Handle};
-use fletchck_shared::{Secret, Tz, config::Web};
+use fletchck_shared::{
+    Secret, Tz,
+    config::{Site, Web},
+    policy::Silence,
+};
 use indexmap::IndexMap;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -29,12 +33,15 @@ pub struct Settings {
     pub users: IndexMap<String, Secret>,
     /// Zone of times that belong to no check.
     pub zone: Tz,
+    /// Times at which nobody is told of some checks, as the configuration has them, by name.
+    pub windows: IndexMap<String, Silence>,
 }
 
 impl Settings {
-    /// The settings of a `webui` section, in the zone of its site.
-    pub fn new(web: &Web, zone: Tz) -> Self {
-        Self { name: web.name.clone(), users: web.users.clone(), zone }
+    /// The settings of a site with this `webui` section, in its zone.
+    pub fn new(web: &Web, site: &Site, zone: Tz) -> Self {
+        let windows = site.maintenance.clone();
+        Self { name: web.name.clone(), users: web.users.clone(), zone, windows }
     }
 
     /// The password hash of a user who may log in.

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use fletchck_agent::engine::Request;
 use fletchck_shared::{
     ActionName, CheckName,
-    policy::{Ack, Pattern, Silence, SilenceKind, Span, When},
+    policy::{Ack, Pattern, Silence, SilenceKind, Span, Subject, When},
     schedule::Trigger,
     time,
 };
@@ -154,7 +154,7 @@ pub(in crate::web) async fn silence(
     let silence = read.and_then(|(order, by)| silence_of(&state, &order, by));
     match silence {
         Ok(silence) => {
-            let said = "nobody is told of these checks in that time";
+            let said = fits(&state, &silence.pattern);
             ask(&state, &user, Request::Silence(Box::new(silence)), said, HERE).await
         }
         Err(refused) => *refused,
@@ -320,6 +320,9 @@ fn when(state: &WebState, order: &Silencing) -> Result<When, Box<Response>> {
         let text = format!("cron {}", order.cron.trim().trim_start_matches("cron "));
         let trigger: Trigger =
             text.parse().map_err(|e| wrong(&format!("{e}; write it as in `sun weekday 2 hr`.")))?;
+        if start.is_some() {
+            return Err(wrong("What comes again has no start: it begins whenever its cron says."));
+        }
         let Some(length) = length.filter(|length| length.num_seconds() <= WINDOW_MAX) else {
             return Err(wrong("Say how long it lasts each time, 30 days at most."));
         };
@@ -331,6 +334,21 @@ fn when(state: &WebState, order: &Silencing) -> Result<When, Box<Response>> {
         Some(end) if end > start => Ok(When::Once(Span { start, end })),
         Some(_) => Err(wrong("It ends before it begins.")),
         None => Err(wrong(&format!("Say for how long: {}, or an end.", length::RIGHT))),
+    }
+}
+
+/// Whom it keeps from being told, and whether that may be a slip of the pen.
+fn fits(state: &WebState, pattern: &Pattern) -> String {
+    let checks = state.board().checks();
+    let none = Pattern { agent: None, labels: BTreeMap::new(), ..pattern.clone() };
+    let labels = BTreeMap::new();
+    let of_name = |name| none.fits(Subject { check: name, agent: "", labels: &labels });
+    let count = checks.iter().filter(|view| of_name(view.name.as_str())).count();
+    match (count, &pattern.check) {
+        (0, Some(check)) => {
+            format!("nobody is told of these checks in that time, but none is called `{check}` now")
+        }
+        _ => "nobody is told of these checks in that time".into(),
     }
 }
 

@@ -8,7 +8,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
-use fletchck_agent::{delivery::Trial, store::ShownDelivery};
+use fletchck_agent::{
+    delivery::Trial,
+    store::{ShownDelivery, StoreError},
+};
 use fletchck_shared::{
     Tz,
     policy::{Pattern, Silence, SilenceKind, When},
@@ -33,7 +36,10 @@ struct AlertsPage {
     acks: Vec<(String, String, String)>,
     silences: Vec<Row>,
     waiting: Vec<Told>,
+    /// How many more there are.
+    waiting_more: usize,
     dead: Vec<Told>,
+    dead_more: usize,
     actions: Vec<String>,
 }
 
@@ -45,9 +51,10 @@ struct TriedPage<'a> {
     trials: Vec<(String, bool, String)>,
 }
 
-/// A silence as it is shown.
+/// A silence, or a window of the configuration, as it is shown.
 struct Row {
-    id: i64,
+    /// Its number, where people may end it.
+    id: Option<i64>,
     what: &'static str,
     checks: String,
     when: String,
@@ -76,10 +83,14 @@ pub(in crate::web) async fn get(
     headers: HeaderMap,
 ) -> Response {
     let roster = state.engine().roster();
-    let read = (roster.deliveries(false, SHOWN).await, roster.deliveries(true, SHOWN).await);
-    let (waiting, dead) = match read {
-        (Ok(waiting), Ok(dead)) => (waiting, dead),
-        (Err(reason), _) | (_, Err(reason)) => {
+    let read = async {
+        let (waiting, dead) =
+            (roster.deliveries(false, SHOWN).await?, roster.deliveries(true, SHOWN).await?);
+        Ok((waiting, dead, roster.count_deliveries().await?))
+    };
+    let (waiting, dead, counts) = match read.await {
+        Ok(read) => read,
+        Err::<_, StoreError>(reason) => {
             error!(
                 error = &reason as &dyn std::error::Error,
                 "deliveries cannot be read: {reason}"
@@ -90,24 +101,23 @@ pub(in crate::web) async fn get(
     };
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     if accept.is_some_and(|accept| accept.starts_with("application/json")) {
-        return Json(document(&state, &waiting, &dead)).into_response();
+        return Json(document(&state, &waiting, &dead, counts)).into_response();
     }
-    let zone = state.settings().zone;
-    let now = state.now();
     let checks = state.board().checks();
     let acks = checks.iter().filter_map(|view| {
         let ack = view.state.alert.ack.as_ref()?;
         let said = format!("{}, {}", ack.by, time::people(ack.at, view.zone));
         Some((view.name.to_string(), said, ack.comment.clone()))
     });
-    let silences = state.board().silences();
-    let silences = silences.iter().filter(|(_, silence)| !silence.over(now, zone));
+    let more = |(all, shown): (u32, usize)| (all as usize).saturating_sub(shown);
     page::show(&AlertsPage {
         frame: Frame::of(&state, &user),
         acks: acks.collect(),
-        silences: silences.map(|(id, silence)| row(*id, silence, now, zone)).collect(),
+        silences: silences(&state).into_iter().map(|(row, ..)| row).collect(),
         waiting: waiting.iter().map(told).collect(),
+        waiting_more: more((counts.0, waiting.len())),
         dead: dead.iter().map(told).collect(),
+        dead_more: more((counts.1, dead.len())),
         actions: roster.names().iter().map(ToString::to_string).collect(),
     })
 }
@@ -143,6 +153,7 @@ fn document(
     state: &WebState,
     waiting: &[ShownDelivery],
     dead: &[ShownDelivery],
+    counts: (u32, u32),
 ) -> serde_json::Value {
     let checks = state.board().checks();
     let acks: Vec<_> = checks
@@ -152,33 +163,54 @@ fn document(
             Some(json!({ "check": view.name, "ack": ack }))
         })
         .collect();
-    let silences = state.board().silences();
-    let silences: Vec<_> =
-        silences.iter().map(|(id, silence)| of_silence(*id, silence, state)).collect();
+    let silences = silences(state).into_iter().map(|(row, name, silence)| {
+        let Row { id, checks, when, holds, .. } = row;
+        json!({ "id": id, "name": name, "silence": silence, "checks": checks, "when": when, "holds": holds })
+    });
     json!({
-        "v": 1, "acknowledged": acks, "silences": silences,
-        "waiting": waiting, "givenUp": dead, "actions": state.engine().roster().names(),
+        "v": 1, "acknowledged": acks, "silences": silences.collect::<Vec<_>>(),
+        "waiting": waiting.iter().map(in_words).collect::<Vec<_>>(), "waitingCount": counts.0,
+        "givenUp": dead.iter().map(in_words).collect::<Vec<_>>(), "givenUpCount": counts.1,
+        "actions": state.engine().roster().names(),
     })
 }
 
-/// A silence as it is, and in words.
-fn of_silence(id: i64, silence: &Silence, state: &WebState) -> serde_json::Value {
-    let row = row(id, silence, state.now(), state.settings().zone);
-    let (checks, when) = (row.checks, row.when);
-    json!({ "id": id, "silence": silence, "checks": checks, "when": when, "holds": row.holds })
+/// A delivery as it is, and how its check stands and since when, in words.
+fn in_words(delivery: &ShownDelivery) -> serde_json::Value {
+    let mut all = json!(delivery);
+    let Told { word, made, .. } = told(delivery);
+    all["word"] = word.into();
+    all["when"] = made.into();
+    all
 }
 
-fn row(id: i64, silence: &Silence, now: DateTime<Utc>, zone: Tz) -> Row {
+/// The silences that are not over, and the windows of the configuration, which have a name.
+fn silences(state: &WebState) -> Vec<(Row, Option<String>, Silence)> {
+    let (now, settings) = (state.now(), state.settings());
+    let zone = settings.zone;
+    let made = state.board().silences();
+    let made = made.iter().map(|(id, silence)| (row(Some(*id), silence, now, zone), None, silence));
+    let windows = settings.windows.iter().map(|(name, window)| {
+        let mut row = row(None, window, now, zone);
+        row.by = format!("the configuration (`{name}`)");
+        (row, Some(name.clone()), window)
+    });
+    let all = made.chain(windows).filter(|(.., silence)| !silence.over(now, zone));
+    all.map(|(row, name, silence)| (row, name, silence.clone())).collect()
+}
+
+fn row(id: Option<i64>, silence: &Silence, now: DateTime<Utc>, zone: Tz) -> Row {
     let people = |at| time::people(at, zone);
     let when = match &silence.when {
         When::Once(span) if span.start > now => {
             format!("from {} until {}", people(span.start), people(span.end))
         }
         When::Once(span) => format!("until {}", people(span.end)),
-        When::Again { trigger, seconds, .. } => {
+        When::Again { trigger, seconds, end } => {
             let next = silence.when.next(now, zone).map(people);
             let next = next.map(|next| format!(", next {next}")).unwrap_or_default();
-            format!("{trigger}, for {} min{next}", seconds / 60)
+            let end = end.map(|end| format!(", until {}", people(end))).unwrap_or_default();
+            format!("{trigger}, for {} min{next}{end}", seconds / 60)
         }
     };
     Row {

@@ -20,6 +20,7 @@ use fletchck_agent::{
     store::Store,
 };
 use fletchck_shared::{AgentId, Tz, config};
+use indexmap::IndexMap;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
@@ -78,6 +79,10 @@ impl Drop for Service {
 fn site(volume: &Path, port: u16) -> Value {
     json!({
         "broker": { "listeners": [{ "listen": "127.0.0.1:0" }] },
+        "maintenance": {
+            "paint": { "checks": "w*", "cron": { "day_of_week": "sun" }, "duration": 7200 },
+            "past": { "checks": "*", "start": "2020-01-01T00:00", "end": "2020-01-02T00:00" },
+        },
         "actions": {
             "tell": { "type": "log" },
             "web": {
@@ -110,13 +115,14 @@ impl Running {
         let config = site(&folder.path().join("volume"), service.port);
         let (site, faults) = config::read(&config, &Built, Tz::UTC);
         assert!(faults.is_empty(), "{faults:?}");
+        let windows = site.maintenance.clone();
         let path = folder.path().join("site.db");
         let store = Store::open(&path).expect("a store");
         let stop = CancellationToken::new();
         let who = (AgentId::try_from("hub-1").expect("an id"), Tz::UTC, Clock::system());
         let engine =
             Engine::start(site, Vec::new(), who, store, stop.clone()).await.expect("an engine");
-        let mut admin = admin_of(&engine.handle, &path).await;
+        let mut admin = admin_of(&engine.handle, &path, windows).await;
         let token = admin.token().await;
         Self { engine, admin, token, service, folder, _stop: stop.drop_guard() }
     }
@@ -253,6 +259,15 @@ async fn checks_are_silenced_by_pattern_snoozed_and_heard_again() {
 }
 
 #[tokio::test]
+async fn windows_of_the_configuration_are_shown_and_cannot_be_ended_here() {
+    let mut site = Running::start(200).await;
+    let page = site.page("/alerts").await;
+    assert!(page.contains("w* <span class=\"meta\">cron "), "{page}");
+    assert!(page.contains("by the configuration (`paint`)</span>"), "{page}");
+    assert!(!page.contains("past") && !page.contains(">End</button>"), "{page}");
+}
+
+#[tokio::test]
 async fn a_silence_that_makes_no_sense_is_refused_in_a_sentence() {
     let mut site = Running::start(200).await;
     let check = ("check", "*");
@@ -265,6 +280,10 @@ async fn a_silence_that_makes_no_sense_is_refused_in_a_sentence() {
         (vec![("label", "barn"), ("for", "1h")], "A label is written as `key=value`"),
         (vec![check, ("cron", "sun weekday 2 hr")], "Say how long it lasts each time"),
         (vec![check, ("cron", "every blue moon"), ("for", "1h")], "write it as in `sun weekday"),
+        (
+            vec![check, ("cron", "2 hr"), ("for", "1h"), ("start", "2030-01-01 00:00")],
+            "What comes again has no start",
+        ),
         (vec![check, ("for", "1h"), ("kind", "quiet")], "`quiet` is neither silence"),
     ] {
         refused(&site.post("/silence", &form).await, StatusCode::BAD_REQUEST, sentence);
@@ -354,7 +373,8 @@ async fn a_test_shows_what_the_other_side_answers() {
 async fn no_form_is_taken_from_elsewhere() {
     let mut site = Running::failing(404).await;
     site.until_page("Send all again").await;
-    let mut other = admin_of(&site.engine.handle, &site.folder.path().join("site.db")).await;
+    let path = site.folder.path().join("site.db");
+    let mut other = admin_of(&site.engine.handle, &path, IndexMap::new()).await;
     let foreign = other.token().await;
     let told = site.service.told.load(Relaxed);
     for (address, form) in [

@@ -18,8 +18,9 @@ use fletchck_agent::{
     engine::{Board, CheckView, Handle, Inbox},
     store::Store,
 };
-use fletchck_shared::{CheckName, Condition, Secret, State, Tz, state::Failure};
+use fletchck_shared::{CheckName, Condition, Secret, State, Tz, policy::Silence, state::Failure};
 use http_body_util::BodyExt;
+use indexmap::IndexMap;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -68,7 +69,12 @@ impl Site {
         let board = Arc::new(Board::default());
         let (engine, inbox) = Handle::new(board.clone(), Arc::default(), 8);
         let users = ["admin", ""].map(|user| (user.to_owned(), Secret::new(HUNTER2)));
-        let settings = Settings { name: "Kennel".into(), users: users.into(), zone: zone() };
+        let settings = Settings {
+            name: "Kennel".into(),
+            users: users.into(),
+            zone: zone(),
+            windows: IndexMap::new(),
+        };
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         let now = Arc::new(Mutex::new(time("2026-11-23T03:30:00Z")));
         let state = state(&settings, &engine, &path, &now);
@@ -100,9 +106,13 @@ impl Site {
 }
 
 /// A browser whose user is logged in at the pages of an engine that runs over this store.
-pub(super) async fn admin_of(engine: &Handle, store: &std::path::Path) -> Browser {
+pub(super) async fn admin_of(
+    engine: &Handle,
+    store: &std::path::Path,
+    windows: IndexMap<String, Silence>,
+) -> Browser {
     let users = ["admin", ""].map(|user| (user.to_owned(), Secret::new(HUNTER2)));
-    let settings = Settings { name: "Kennel".into(), users: users.into(), zone: Tz::UTC };
+    let settings = Settings { name: "Kennel".into(), users: users.into(), zone: Tz::UTC, windows };
     let settings = Arc::new(ArcSwap::from_pointee(settings));
     let sessions = Arc::new(SqliteSessions::open(store).expect("sessions"));
     let state = WebState::new(settings, engine.clone(), sessions, CancellationToken::new());
