@@ -188,6 +188,9 @@ mod tests {
         DateTime::from_timestamp(seconds, 0).expect("a time")
     }
 
+    /// Zones whose clocks since 1990 the newer database corrects: in Colombia in 1992, in Moldova in 2022.
+    const CORRECTED: [&str; 3] = ["America/Bogota", "Europe/Chisinau", "Europe/Tiraspol"];
+
     /// From 1990 on, when all the countries that changed their mind about the past since had settled it, to where the older
     /// database's rules are the same.
     fn times() -> std::ops::Range<i64> {
@@ -260,6 +263,7 @@ mod tests {
         #[test]
         fn the_clocks_show_what_the_tables_say(which in 0..chrono_tz::TZ_VARIANTS.len(), seconds in times()) {
             let (zone, table) = both(which);
+            prop_assume!(!CORRECTED.contains(&zone.name()));
             let (ours, theirs) =
                 (at(seconds).with_timezone(&zone), at(seconds).with_timezone(&table));
             prop_assert_eq!(ours.naive_local(), theirs.naive_local(), "{}", zone);
@@ -272,6 +276,7 @@ mod tests {
             which in 0..chrono_tz::TZ_VARIANTS.len(), seconds in times(), near in prop::bool::ANY, off in -90_000i64..90_000,
         ) {
             let (zone, table) = both(which);
+            prop_assume!(!CORRECTED.contains(&zone.name()));
             // The next change within a year, found by halving the time in which there is one.
             let offset = |at: i64| zone.at(at).fixed;
             let (mut before, mut after) = (seconds, seconds + 200 * 86_400);
