@@ -16,7 +16,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::error;
 
-pub use roster::{Roster, Trial};
+pub use roster::{Roster, TRIAL, Trial};
 
 use self::{
     pace::Pace,

@@ -226,7 +226,7 @@ impl Work {
 
     /// Tells, whatever becomes of this worker meanwhile. `None`: it had to end before there was an answer.
     async fn send(&self, letter: &Letter) -> Option<Result<String, TellError>> {
-        let to = To { group: &self.group, store: &self.office.store };
+        let to = To { group: &self.group, store: &self.office.store, trial: false };
         let telling = AssertUnwindSafe(self.action.tell(letter, &to)).catch_unwind();
         let farewell = async {
             self.end.cancelled().await;
