@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use fletchck_shared::{
     ActionName, CheckName, Severity,
     policy::{self, Decision, News, Standing, Told},
@@ -72,20 +72,7 @@ impl Core {
         }
     }
 
-    /// Tells those who keep an account of it that somebody has taken a failure on which they know of.
-    pub(super) fn tell_acknowledged(&mut self, name: &CheckName) {
-        let now = self.now();
-        let Some(entry) = self.entries.get(name) else { return };
-        let told = entry.state.alert.told.iter();
-        let told: Vec<_> = told.map(|(action, told)| (action.clone(), told.severity)).collect();
-        for (action, about) in told {
-            if self.delivery.roster().acknowledges(&action) {
-                self.deliver(name, &action, News::Acknowledged, about, now);
-            }
-        }
-    }
-
-    fn deliver(
+    pub(super) fn deliver(
         &mut self,
         name: &CheckName,
         action: &ActionName,
@@ -192,7 +179,3 @@ impl Core {
         }
     }
 }
-
-/// Longest time for which a check that was hidden waits for its next run, once what it depends on is well again, where that
-/// run is not this site's to begin.
-pub(super) const OUTLASTS: TimeDelta = TimeDelta::minutes(5);
