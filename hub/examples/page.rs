@@ -17,7 +17,7 @@ use fletchck_agent::{
     store::Store,
 };
 use fletchck_shared::{
-    AgentId, CheckName, Condition, Phase, Secret, State,
+    AgentId, CheckName, Condition, Phase, Secret, Severity, State,
     config::Fault,
     state::{Cover, Failure},
     wire::Info,
@@ -151,6 +151,7 @@ fn check(name: &str, kind: &str, level: &str) -> Result<CheckView> {
         kind: kind.into(),
         sub_kind: None,
         state,
+        grade: Severity::Critical,
         trigger: Some("interval 5 min".parse()?),
         next: Some(now + TimeDelta::minutes(4)),
         running: false,

@@ -12,6 +12,11 @@ use super::{core::Core, entry::Entry};
 use crate::checks::Plan;
 
 /// How long everyone has to be heard after this site was away, or the whole of their time, if that is less.
+///
+/// Each start gives that anew, so a site that never runs for ten minutes at a stretch misses nobody. Adding up what earlier
+/// lives have listened for would mend that, and the sum would be wrong where it matters: it has to leave out the time
+/// without a broker, and what a step of the clock took back, and a life that ended by a crash leaves none. A site that is
+/// started anew all the time is itself what is to be mended, and its heartbeat says so.
 const LISTEN: TimeDelta = TimeDelta::minutes(10);
 
 impl Core {

@@ -11,8 +11,8 @@ use std::{
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use fletchck_shared::{
-    ActionName, AgentId, CheckName, State, Tz, config::Fault, policy::Silence, schedule::Trigger,
-    topic::Topic, wire::Info,
+    ActionName, AgentId, CheckName, Severity, State, Tz, config::Fault, policy::Silence,
+    schedule::Trigger, topic::Topic, wire::Info,
 };
 use indexmap::IndexMap;
 use tokio::sync::{broadcast, watch};
@@ -33,6 +33,8 @@ pub struct CheckView {
     pub sub_kind: Option<String>,
     /// Its state as of the last commit.
     pub state: State,
+    /// How grave a failure of it is that is no warning: as decided here, or else at the agent.
+    pub grade: Severity,
     /// When it runs.
     pub trigger: Option<Trigger>,
     /// When it runs next; `None`: on request, in a sequence, or never again.

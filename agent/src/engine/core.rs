@@ -149,7 +149,13 @@ impl Core {
         if let Some(transition) = transition {
             self.batch.transitions.push((name.clone(), transition));
         }
-        self.tell(name, fresh);
+        // That nothing was heard once more says nothing new of it.
+        let looked = fresh && !matches!(seen, Seen::Expired(_));
+        if publishes {
+            self.weigh(name, looked);
+        } else {
+            self.tell(name, looked);
+        }
         if fresh {
             self.release(name, failed_before);
         }

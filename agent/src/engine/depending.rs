@@ -2,15 +2,19 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use fletchck_shared::{
     CheckName,
-    policy::{Hidden, HiddenBy, Subject},
+    policy::{Hidden, HiddenBy},
     state::Cover,
 };
 
-use super::{core::Core, telling::OUTLASTS};
+use super::core::Core;
 use crate::checks::{self, Plan};
+
+/// Longest time for which a check that was hidden waits for its next run, once what it depends on is well again, where that
+/// run is not this site's to begin.
+const OUTLASTS: TimeDelta = TimeDelta::minutes(5);
 
 impl Core {
     /// The failing check that keeps this one from running, if its owner wants that.
@@ -179,28 +183,5 @@ impl Core {
         while let Some(name) = self.to_begin.pop() {
             self.begin(&name);
         }
-    }
-
-    /// The silence or maintenance window that a check lies in now.
-    fn silencing(&self, name: &CheckName, now: DateTime<Utc>) -> Option<Hidden> {
-        if self.silences.is_empty() && self.site.maintenance.is_empty() {
-            return None;
-        }
-        let entry = self.entries.get(name)?;
-        let agent = entry.remote.as_ref().and_then(|row| row.agent.as_ref());
-        let labels = match agent {
-            Some(agent) => self.labels.get(agent),
-            None => Some(&self.site.agent.labels),
-        };
-        let nothing = std::collections::BTreeMap::new();
-        let subject = Subject {
-            check: name.as_str(),
-            agent: agent.unwrap_or(&self.identity.agent).as_str(),
-            labels: labels.unwrap_or(&nothing),
-        };
-        let all = self.silences.values().chain(self.site.maintenance.values());
-        let hides = all.filter_map(|silence| silence.hides(subject, now, self.identity.zone));
-        // The one that lasts longest says when to look again.
-        hides.max_by_key(|hidden| hidden.until)
     }
 }

@@ -131,6 +131,7 @@ impl Entry {
                 Plan::Probe(_) | Plan::Sequence(_) | Plan::Push(_) => self.check.sub_kind.clone(),
             },
             state: self.state.clone(),
+            grade: self.check.policy.grade(self.state.grade),
             trigger: self.check.trigger.clone(),
             next,
             running: self.running.is_some(),

@@ -4,6 +4,7 @@
 //! one transaction, and only then shows and tells it. So a crash at any moment leaves either all of it or nothing.
 
 mod absence;
+mod acknowledging;
 mod alarm;
 mod answer;
 mod board;

@@ -1,11 +1,11 @@
-//! What people decide about alerts while the site runs: to take a failure on, or not to hear of some checks for a while.
+//! Silences: what people decide not to hear of for a while, as the site runs or in its configuration.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use fletchck_shared::{
     AgentId, CheckName,
-    policy::{Ack, Silence},
+    policy::{Hidden, Silence, Subject},
 };
 use tracing::info;
 
@@ -16,38 +16,6 @@ use crate::store::SilenceId;
 const SILENCES_MAX: usize = 1000;
 
 impl Core {
-    /// Takes a failure on in somebody's name: nobody is reminded of it, and no further ones are told.
-    pub(super) fn acknowledge(&mut self, name: &CheckName, ack: Ack) -> Result<(), Refused> {
-        let now = self.now();
-        let entry = self.entries.get_mut(name).ok_or_else(|| Refused::NoSuchCheck(name.clone()))?;
-        if !entry.state.condition.failing() {
-            return Err(Refused::NotNow(format!(
-                "`{name}` does not fail: there is nothing to take on"
-            )));
-        }
-        if ack.until.is_some_and(|until| until <= now) {
-            return Err(Refused::NotNow("this acknowledgement is over before it begins".into()));
-        }
-        info!(check.name = %name, by = %ack.by, "acknowledged");
-        entry.state.alert.ack = Some(ack);
-        self.touched.insert(name.clone());
-        self.tell_acknowledged(name);
-        self.tell(name, false);
-        Ok(())
-    }
-
-    /// Takes an acknowledgement back.
-    pub(super) fn take_back(&mut self, name: &CheckName) -> Result<(), Refused> {
-        let entry = self.entries.get_mut(name).ok_or_else(|| Refused::NoSuchCheck(name.clone()))?;
-        if entry.state.alert.ack.take().is_none() {
-            return Err(Refused::NotNow(format!("nobody has acknowledged `{name}`")));
-        }
-        info!(check.name = %name, "the acknowledgement was taken back");
-        self.touched.insert(name.clone());
-        self.tell(name, false);
-        Ok(())
-    }
-
     /// Begins a silence.
     pub(super) fn silence(&mut self, silence: Silence) -> Result<(), Refused> {
         let now = self.now();
@@ -105,6 +73,29 @@ impl Core {
         if !(self.silences.is_empty() && self.site.maintenance.is_empty()) {
             self.tell_all();
         }
+    }
+
+    /// The silence or maintenance window that a check lies in now.
+    pub(super) fn silencing(&self, name: &CheckName, now: DateTime<Utc>) -> Option<Hidden> {
+        if self.silences.is_empty() && self.site.maintenance.is_empty() {
+            return None;
+        }
+        let entry = self.entries.get(name)?;
+        let agent = entry.remote.as_ref().and_then(|row| row.agent.as_ref());
+        let labels = match agent {
+            Some(agent) => self.labels.get(agent),
+            None => Some(&self.site.agent.labels),
+        };
+        let nothing = BTreeMap::new();
+        let subject = Subject {
+            check: name.as_str(),
+            agent: agent.unwrap_or(&self.identity.agent).as_str(),
+            labels: labels.unwrap_or(&nothing),
+        };
+        let all = self.silences.values().chain(self.site.maintenance.values());
+        let hides = all.filter_map(|silence| silence.hides(subject, now, self.identity.zone));
+        // The one that lasts longest says when to look again.
+        hides.max_by_key(|hidden| hidden.until)
     }
 
     /// Forgets silences that are over.

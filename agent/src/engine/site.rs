@@ -180,13 +180,18 @@ impl Core {
         if let Some(remote) = &remote {
             self.directory.enter(name, &check, remote);
         }
+        let mut state = state.unwrap_or_default();
+        // Of one that runs elsewhere its agent says it.
+        if remote.is_none() {
+            state.grade = check.policy.severity;
+        }
         self.generation += 1;
         let entry = Entry {
             name: name.clone(),
             check,
             plan,
             zone,
-            state: state.unwrap_or_default(),
+            state,
             generation: self.generation,
             running: None::<Running>,
             waiting: Vec::new(),

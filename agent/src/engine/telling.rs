@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use fletchck_shared::{
     ActionName, CheckName, Severity,
     policy::{self, Decision, News, Standing, Told},
@@ -17,9 +17,23 @@ use crate::{
 };
 
 impl Core {
+    /// As [`Core::weigh`], and publishes what has changed of that: what has just run or was heard is published in any case.
+    /// Otherwise a hub would not hear that it is to be told after all.
+    pub(super) fn tell(&mut self, name: &CheckName, fresh: bool) {
+        let held = |core: &Self| {
+            let entry = core.entries.get(name)?;
+            wire::held(&entry.state).map(str::to_owned)
+        };
+        let before = held(self);
+        self.weigh(name, fresh);
+        if !fresh && held(self) != before {
+            self.publish(name, true);
+        }
+    }
+
     /// Holds what was told of a check against how it stands, and notes what is to be told now. `fresh`: it has just run, or
     /// was heard.
-    pub(super) fn tell(&mut self, name: &CheckName, fresh: bool) {
+    pub(super) fn weigh(&mut self, name: &CheckName, fresh: bool) {
         let now = self.now();
         let Some(entry) = self.entries.get(name) else { return };
         let quiet = entry.added() && entry.quiet();
@@ -33,9 +47,9 @@ impl Core {
         let away = self.away(name);
         let Some(entry) = self.entries.get_mut(name) else { return };
         let before = entry.state.alert.clone();
-        let was_held = wire::held(&entry.state).map(str::to_owned);
         let is = Standing {
             condition: &entry.state.condition,
+            grade: entry.state.grade,
             covered: entry.state.cover.is_some(),
             fresh,
             hidden,
@@ -44,7 +58,6 @@ impl Core {
             away: &away,
         };
         let Decision { tell, again } = policy::decide(&policy, &mut entry.state.alert, &is, now);
-        let held = wire::held(&entry.state).map(str::to_owned);
         if entry.state.alert != before {
             self.touched.insert(name.clone());
         }
@@ -54,10 +67,6 @@ impl Core {
         }
         for (action, news, about) in tell {
             self.deliver(name, &action, news, about, now);
-        }
-        // What has just run is published in any case. Otherwise a hub would not hear that it is to be told after all.
-        if !fresh && held != was_held {
-            self.publish(name, true);
         }
     }
 
@@ -72,20 +81,7 @@ impl Core {
         }
     }
 
-    /// Tells those who keep an account of it that somebody has taken a failure on which they know of.
-    pub(super) fn tell_acknowledged(&mut self, name: &CheckName) {
-        let now = self.now();
-        let Some(entry) = self.entries.get(name) else { return };
-        let told = entry.state.alert.told.iter();
-        let told: Vec<_> = told.map(|(action, told)| (action.clone(), told.severity)).collect();
-        for (action, about) in told {
-            if self.delivery.roster().acknowledges(&action) {
-                self.deliver(name, &action, News::Acknowledged, about, now);
-            }
-        }
-    }
-
-    fn deliver(
+    pub(super) fn deliver(
         &mut self,
         name: &CheckName,
         action: &ActionName,
@@ -180,10 +176,7 @@ impl Core {
             return;
         }
         let Condition::Fail(failure) = &entry.state.condition else { return };
-        let severity = match failure {
-            Failure::Warning => Severity::Warning,
-            Failure::Whole | Failure::Members(_) => entry.check.policy.severity,
-        };
+        let severity = entry.check.policy.severity_of(failure, entry.state.grade);
         let at = entry.state.last_fail.unwrap_or(now);
         let told = Told { failure: failure.clone(), severity, at, reminders: 0, flapping: false };
         entry.state.alert.opened = Some(at);
@@ -192,7 +185,3 @@ impl Core {
         }
     }
 }
-
-/// Longest time for which a check that was hidden waits for its next run, once what it depends on is well again, where that
-/// run is not this site's to begin.
-pub(super) const OUTLASTS: TimeDelta = TimeDelta::minutes(5);

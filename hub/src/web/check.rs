@@ -14,7 +14,7 @@ use fletchck_agent::{
     checks::{push, remote},
     engine::{CheckView, Refused, Request},
 };
-use fletchck_shared::{CheckName, Tz, policy::Ack, time};
+use fletchck_shared::{CheckName, Severity, Tz, policy::Ack, time};
 use serde::Deserialize;
 use tracing::info;
 
@@ -64,6 +64,8 @@ struct Detail<'a> {
     depends: Vec<(String, &'a str)>,
     members: Vec<(String, &'a str)>,
     actions: Vec<&'a str>,
+    /// Whether a failure of it is only a warning to its owner.
+    mild: bool,
     may_run: bool,
     /// Who has taken its failure on, in a sentence.
     ack: Option<String>,
@@ -164,6 +166,7 @@ pub(super) fn detail(view: &CheckView) -> String {
         depends: view.depends.iter().map(|name| (link(name.as_str()), name.as_str())).collect(),
         members: view.members.iter().map(|name| (link(name.as_str()), name.as_str())).collect(),
         actions: view.actions.iter().map(|name| name.as_str()).collect(),
+        mild: view.grade == Severity::Warning,
         may_run: may_run(view),
         ack: state.alert.ack.as_ref().map(|ack| acknowledged(ack, view.zone)),
         may_ack: state.condition.failing() && state.alert.ack.is_none(),

@@ -15,6 +15,8 @@ use crate::{
 pub struct Standing<'a> {
     /// What is known of its target.
     pub condition: &'a Condition,
+    /// How grave its agent says that a failure of it is.
+    pub grade: Option<Severity>,
     /// Whether its condition is covered: it is paused or blocked, or nothing is heard of it. Nothing is told then.
     pub covered: bool,
     /// Whether this is from a run, or a message, that has just come; `false`: only time has passed, or something else
@@ -91,7 +93,7 @@ fn fails(
     failure: &Failure,
     now: DateTime<Utc>,
 ) -> Decision {
-    let severity = severity(policy, failure);
+    let severity = policy.severity_of(failure, is.grade);
     // A clock that was put back makes nobody wait for what it showed before.
     alert.opened = alert.opened.map(|at| at.min(now));
     alert.told.values_mut().for_each(|told| told.at = told.at.min(now));
@@ -183,7 +185,7 @@ fn flaps(
     now: DateTime<Utc>,
 ) -> Decision {
     let mut decision = Decision::default();
-    let severity = severity(policy, failure);
+    let severity = policy.severity_of(failure, is.grade);
     alert.hidden = Some(flapping());
     if !policy.fail_action {
         return decision;
@@ -299,13 +301,6 @@ fn remind(
 fn flapping() -> Hidden {
     let why = "it goes back and forth: told once it is steady".into();
     Hidden { by: HiddenBy::Flapping, why, until: None }
-}
-
-fn severity(policy: &Policy, failure: &Failure) -> Severity {
-    match failure {
-        Failure::Warning => Severity::Warning,
-        Failure::Whole | Failure::Members(_) => policy.severity,
-    }
 }
 
 fn sooner(decision: &mut Decision, at: DateTime<Utc>) {

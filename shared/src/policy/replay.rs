@@ -124,6 +124,7 @@ impl Story {
     fn decide(&mut self, fresh: bool) -> Decision {
         let is = Standing {
             condition: &self.state.condition,
+            grade: self.state.grade,
             covered: self.state.cover.is_some(),
             fresh,
             hidden: self.hidden.clone(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{ActionName, Severity};
+use crate::{ActionName, Severity, state::Failure};
 
 /// What the owner of a check has decided about its alerts: by the check itself, its group or the site.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,8 +11,8 @@ pub struct Policy {
     pub fail_action: bool,
     /// Whether a recovery is told (`passAction`).
     pub pass_action: bool,
-    /// How grave a failure is (`severity`).
-    pub severity: Severity,
+    /// How grave a failure is (`severity`); `None`: nobody has decided that here.
+    pub severity: Option<Severity>,
     /// When those who were told are told again (`remind`).
     pub remind: Option<Remind>,
     /// Who else is told once a failure was not acknowledged for long (`escalate`), soonest first.
@@ -48,12 +48,28 @@ impl Default for Policy {
         Self {
             fail_action: true,
             pass_action: true,
-            severity: Severity::Critical,
+            severity: None,
             remind: None,
             escalate: Vec::new(),
             flapping: true,
             skip: true,
         }
+    }
+}
+
+impl Policy {
+    /// How grave a failure is. A warning is one whatever its owner has decided; of others, what is decided here holds, or
+    /// else what their agent says of them (`said`).
+    pub fn severity_of(&self, failure: &Failure, said: Option<Severity>) -> Severity {
+        match failure {
+            Failure::Warning => Severity::Warning,
+            Failure::Whole | Failure::Members(_) => self.grade(said),
+        }
+    }
+
+    /// How grave a failure is that is no warning. `said` as in [`Policy::severity_of`].
+    pub fn grade(&self, said: Option<Severity>) -> Severity {
+        self.severity.or(said).unwrap_or(Severity::Critical)
     }
 }
 
@@ -79,6 +95,23 @@ impl Remind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_decided_here_is_more_than_what_an_agent_says() {
+        use Severity::{Critical, Warning};
+        for (here, said, grade) in [
+            (None, None, Critical),
+            (None, Some(Warning), Warning),
+            (Some(Warning), None, Warning),
+            (Some(Critical), Some(Warning), Critical),
+            (Some(Warning), Some(Critical), Warning),
+        ] {
+            let policy = Policy { severity: here, ..Policy::default() };
+            assert_eq!(policy.severity_of(&Failure::Whole, said), grade, "{here:?} {said:?}");
+            assert_eq!(policy.severity_of(&Failure::Members("a".into()), said), grade);
+            assert_eq!(policy.severity_of(&Failure::Warning, said), Warning);
+        }
+    }
 
     #[test]
     fn pauses_between_reminders_grow_up_to_a_bound_and_end() {

@@ -67,6 +67,9 @@ pub struct State {
     /// Why its agent tells nobody of its failure: it depends on something that fails there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
+    /// How grave a failure of it is, where whoever runs it has decided that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grade: Option<Severity>,
     /// Since when anything was waited for from it, where nothing has come yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub awaited: Option<DateTime<Utc>>,

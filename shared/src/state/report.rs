@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::Failure;
-use crate::Phase;
+use crate::{Phase, Severity};
 
 /// What a message says of a check that runs elsewhere: an outcome already judged by the agent.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +20,8 @@ pub struct Report {
     pub blocked: Option<String>,
     /// Why the agent tells nobody of the failure: it depends on something that fails there.
     pub held: Option<String>,
+    /// How grave a failure is, where its owner has decided that at the agent.
+    pub grade: Option<Severity>,
     /// One sentence on what was seen; empty where the sender has none.
     pub text: String,
     /// Whether the last outcome was worth a look.

@@ -172,6 +172,7 @@ fn reported(
     state.last_check = Some(report.last_check.unwrap_or(heard));
     state.last_update = Some(heard);
     state.held.clone_from(&report.held);
+    state.grade = report.grade;
     if rule.paused || report.paused {
         state.cover = Some(Cover::Paused);
         return None;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::{
-    Phase, State, Tz,
+    Phase, Severity, State, Tz,
     outcome::{LINE_BYTES, LOG_LINES},
     policy::{Alert, HiddenBy},
     state::{Condition, Cover, Failure, Report},
@@ -70,6 +70,7 @@ impl Data {
                 || log.as_slice() == ["PAUSED".to_owned()],
             blocked,
             held: text(map, "held")?,
+            grade: grade(map),
             warning,
             text: text(map, "text")?.unwrap_or_default(),
             level: text(map, "level")?,
@@ -111,6 +112,9 @@ impl Data {
         if let Some(why) = held(state) {
             map.insert("held".into(), why.into());
         }
+        if state.grade == Some(Severity::Warning) {
+            map.insert("grade".into(), "warning".into());
+        }
         if !state.phases.is_empty() {
             let phases = &state.phases[..state.phases.len().min(PHASES_MAX)];
             let phases = serde_json::to_value(phases).unwrap_or(Value::Null);
@@ -133,6 +137,7 @@ impl Data {
         State {
             told: told && condition.failing(),
             held: None,
+            grade: report.grade,
             awaited: None,
             alert: Alert::default(),
             pass_count: 0,
@@ -177,6 +182,15 @@ pub fn fail_state(state: &State, sequence: bool) -> Value {
         (_, Condition::Fail(Failure::Whole | Failure::Warning) | Condition::Unknown) => {
             Value::Bool(true)
         }
+    }
+}
+
+/// How grave its owner says that a failure is. Other words than these are for newer readers.
+fn grade(map: &Map<String, Value>) -> Option<Severity> {
+    match map.get("grade").and_then(Value::as_str)? {
+        "warning" => Some(Severity::Warning),
+        "critical" => Some(Severity::Critical),
+        _ => None,
     }
 }
 

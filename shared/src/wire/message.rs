@@ -158,7 +158,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        Phase,
+        Phase, Severity,
         policy::{Alert, Hidden, HiddenBy},
         state::{Condition, Failure, Rule, Seen, step},
     };
@@ -210,12 +210,37 @@ mod tests {
         assert!(parse(&of(control)).is_err());
     }
 
+    /// An older reader would take a failure of the severity `warning` for one that dependents need not mind.
+    #[test]
+    fn a_failure_that_its_owner_calls_a_warning_fails_for_whoever_does_not_know_of_that() {
+        let condition = Condition::Fail(Failure::Whole);
+        for (grade, written) in [
+            (Some(Severity::Warning), json!("warning")),
+            (Some(Severity::Critical), Value::Null),
+            (None, Value::Null),
+        ] {
+            let state = State { condition: condition.clone(), grade, ..State::default() };
+            let name = CheckName::try_from("x").expect("a name");
+            let payload = Message::write(None, &name, "disk", &state, true, *ZONE);
+            let value: Value = serde_json::from_slice(&payload).expect("JSON");
+            assert_eq!(
+                (&value["data"]["severity"], &value["data"]["grade"]),
+                (&json!("critical"), &written)
+            );
+        }
+        for odd in [json!("grave"), json!(3), Value::Null] {
+            let message =
+                parse(&of(json!({ "failState": true, "grade": odd }))).expect("it is taken");
+            assert_eq!(message.report.grade, None);
+        }
+    }
+
     prop_compose! {
         fn states()(
             text in "\\PC{0,40}", log in prop::collection::vec(".{0,40}", 0..6), level in prop::option::of(".{0,9}"),
             fails in 0..4_u8, fail_count: u32, threshold in 1..9_u32, at in 0..4_000_000_000_i64,
             phases in prop::collection::vec(("[a-z]{1,8}", 0..100_000_u64), 0..6),
-            why in prop::option::of("\\PC{1,40}"),
+            why in prop::option::of("\\PC{1,40}"), warns: bool,
         ) -> State {
             let condition = match fails {
                 0 => Condition::Pass,
@@ -229,6 +254,7 @@ mod tests {
             let hidden = why.map(|why| Hidden { by: HiddenBy::Dependency, why, until: None });
             State {
                 alert: Alert { hidden, ..Alert::default() },
+                grade: warns.then_some(Severity::Warning),
                 condition, text, log, level, fail_count, threshold, phases: phases.collect(),
                 last_check: DateTime::from_timestamp(at, 0), ..State::default()
             }
@@ -249,6 +275,7 @@ mod tests {
             prop_assert_eq!(report.last_check, state.last_check);
             let held = state.alert.hidden.filter(|_| state.condition.failing());
             prop_assert_eq!(report.held, held.map(|hidden| hidden.why));
+            prop_assert_eq!(report.grade, state.grade);
             let failure = match state.condition {
                 Condition::Fail(failure) => Some(failure),
                 _ => None,

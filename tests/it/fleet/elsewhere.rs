@@ -1,6 +1,9 @@
 //! A hub and its agents over a broker of somebody else's: mosquitto.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use fletchck_tests::{
@@ -12,6 +15,9 @@ use fletchck_tests::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+/// How long a broker may be away before anybody is told.
+const GRACE: Duration = Duration::from_secs(1);
 
 async fn broker() -> Result<(Mosquitto, TempDir)> {
     let dir = TempDir::new()?;
@@ -45,7 +51,7 @@ async fn a_broker_that_is_away_makes_a_fleet_stale_and_alerts_for_no_check() -> 
         &json!({
             "agent": { "id": "hub-1" },
             "mqtt": mqtt(&broker),
-            "fleet": { "hub": true, "actions": ["log"], "grace": 1 },
+            "fleet": { "hub": true, "actions": ["log"], "grace": GRACE.as_secs() },
             "actions": { "log": { "type": "log" } },
             "checks": {},
         }),
@@ -59,7 +65,10 @@ async fn a_broker_that_is_away_makes_a_fleet_stale_and_alerts_for_no_check() -> 
     hub.until("pi/root", "fail").await?;
     hub.until("agent nas", "pass").await?;
 
+    let lost = Instant::now();
     broker.stop().await?;
+    hub.process()?.wait_for_line("broker (broker): FAIL: ").await?;
+    ensure!(lost.elapsed() >= GRACE, "it is told after {:?}, in its grace", lost.elapsed());
     let stale = hub.until("nas/root", "stale").await?;
     let why = stale.cover.context("it is covered")?;
     ensure!(format!("{why:?}").contains("the broker is away"), "{why:?}");
@@ -72,9 +81,13 @@ async fn a_broker_that_is_away_makes_a_fleet_stale_and_alerts_for_no_check() -> 
     hub.until("nas/root", "pass").await?;
     hub.until("pi/root", "fail").await?;
     hub.until("agent pi", "pass").await?;
+    hub.process()?.wait_for_line("broker (broker): PASS: ").await?;
     let log = hub.process()?.log();
     ensure!(told(&log, "nas/root") == 0 && told(&log, "agent nas") == 0, "{log}");
     ensure!(told(&log, "pi/root") == 1, "its first failure, and nothing of the broker: {log}");
+    ensure!(told(&log, "broker") == 2, "one alert, and one end of it: {log}");
+    let word = |word: &str| log.matches(&format!("broker (broker): {word}: ")).count();
+    ensure!((word("FAIL"), word("PASS")) == (1, 1), "{log}");
 
     // The broker keeps what an agent said before, so it may seem to be there before it is. Then it has no will yet.
     let back = format!("connected to the broker at 127.0.0.1:{}", broker.password_port);

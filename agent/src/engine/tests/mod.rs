@@ -1,6 +1,8 @@
 //! The engine with a real store and real checks, without a network.
 
+mod alarms;
 mod alerts;
+mod grades;
 mod local;
 mod pulse;
 mod push;
@@ -161,6 +163,22 @@ impl Running {
             self.ask(Request::Silent(AgentId::try_from("nobody").expect("an id"), String::new()))
                 .await;
             tokio::task::yield_now().await;
+        }
+    }
+
+    /// Lets time pass for the clocks and for the timers alike, a minute at most at once: as it passes, but for the waiting.
+    async fn pass(&self, time: TimeDelta) {
+        let mut left = time;
+        while left > TimeDelta::zero() {
+            let step = left.min(TimeDelta::minutes(1));
+            left -= step;
+            tokio::time::pause();
+            self.wall.pass(step);
+            tokio::time::advance(step.to_std().expect("forward")).await;
+            tokio::time::resume();
+            // Timers are rounded up to milliseconds; one that is due later than all those goes off after them.
+            tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+            self.settle().await;
         }
     }
 

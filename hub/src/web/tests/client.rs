@@ -18,7 +18,9 @@ use fletchck_agent::{
     engine::{Board, CheckView, Handle, Inbox},
     store::Store,
 };
-use fletchck_shared::{CheckName, Condition, Secret, State, Tz, policy::Silence, state::Failure};
+use fletchck_shared::{
+    CheckName, Condition, Secret, Severity, State, Tz, policy::Silence, state::Failure,
+};
 use http_body_util::BodyExt;
 use indexmap::IndexMap;
 use tempfile::TempDir;
@@ -198,6 +200,7 @@ pub(super) fn view(name: &str) -> CheckView {
         kind: "disk".into(),
         sub_kind: None,
         state: State { condition: Condition::Pass, threshold: 1, ..State::default() },
+        grade: Severity::Critical,
         trigger: None,
         next: None,
         running: false,

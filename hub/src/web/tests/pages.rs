@@ -5,7 +5,9 @@ use axum::{
     http::{Request, StatusCode, header},
 };
 use fletchck_agent::engine::{AgentView, Refused, Request as Asked};
-use fletchck_shared::{AgentId, CheckName, Phase, config::Fault, state::Cover, wire::Info};
+use fletchck_shared::{
+    AgentId, CheckName, Phase, Severity, config::Fault, state::Cover, wire::Info,
+};
 use std::time::Duration;
 
 use super::client::{Site, failing, time, view};
@@ -106,6 +108,7 @@ async fn a_check_has_everything_on_its_page() {
     check.state.phases = vec![phase("dns", 3), phase("tls", 40)];
     check.depends = vec![CheckName::try_from("the/router").expect("a name")];
     check.next = Some(time("2026-11-23T03:31:00Z"));
+    check.grade = Severity::Warning;
     site.board.put(check);
     let page = site.admin().await.get("/check/web").await.body;
     for text in [
@@ -117,6 +120,7 @@ async fn a_check_has_everything_on_its_page() {
         "23 Nov 2026 13:30 ACDT",
         "23 Nov 2026 14:01 ACDT",
         "Run now",
+        "<dt>A failure is</dt><dd>a warning</dd>",
     ] {
         assert!(page.contains(text), "{text} is not in {page}");
     }

@@ -114,7 +114,7 @@ impl Partial {
             policy: Policy {
                 fail_action: self.fail_action.unwrap_or(default.fail_action),
                 pass_action: self.pass_action.unwrap_or(default.pass_action),
-                severity: self.severity.unwrap_or(default.severity),
+                severity: self.severity,
                 remind: self.remind.flatten(),
                 escalate: self.escalate.unwrap_or_default(),
                 flapping: self.flapping.unwrap_or(default.flapping),
