@@ -3,17 +3,17 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use fletchck_shared::{ActionName, config, policy::QuietHours};
+use fletchck_shared::{ActionName, Severity, config};
 use futures_util::FutureExt;
 use tokio::time::{Instant, sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, warn};
 
-use super::{Office, Roster, memory::Memory, pace::Pace};
+use super::{Office, Roster, holdups::Holdups, memory::Memory, pace::Pace};
 use crate::{
     actions::{Action, Letter, Notice, TellError, To},
     chain,
-    store::{NewDelivery, PendingDelivery, Tried},
+    store::{NewDelivery, Pending, PendingDelivery, Tried},
 };
 
 /// Pause after the first failure to tell; it doubles with every further one.
@@ -51,6 +51,7 @@ pub(super) struct Work {
     pub(super) rules: config::Delivery,
     pub(super) office: Office,
     pub(super) memory: Arc<Memory>,
+    pub(super) holdups: Holdups,
     /// What the workers of groups knew that are no more, where this one takes over from them.
     pub(super) orphans: Vec<Arc<Memory>>,
     pub(super) roster: Arc<Roster>,
@@ -115,7 +116,7 @@ impl Work {
                     Some(pause) => {
                         tokio::select! {
                             () = self.stop.cancelled() => {}
-                            () = nudge => {}
+                            () = nudge => self.holdups.clear(),
                             () = sleep(pause) => {}
                         }
                         continue;
@@ -130,7 +131,7 @@ impl Work {
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 () = woken => {}
-                () = nudge => {}
+                () = nudge => self.holdups.clear(),
                 () = memory.added.notified() => {}
                 () = sleep(pause) => {}
             }
@@ -159,9 +160,14 @@ impl Work {
 
     async fn next(&mut self) -> Next {
         let mut unread = false;
+        let now = self.office.clock.now();
+        let quiet = self.rules.quiet.as_ref();
+        let quiet =
+            quiet.and_then(|quiet| Some((quiet.except, quiet.until(now, self.office.zone)?)));
         let (told, unstored) = (self.memory.to_note(), self.memory.unstored());
-        let most = TOGETHER + told.len();
-        let stored = self.office.store.pending_deliveries(&self.name, &self.group, most).await;
+        let asked =
+            Pending { most: TOGETHER + told.len(), grave: quiet.and_then(|(except, _)| except) };
+        let stored = self.office.store.pending_deliveries(&self.name, &self.group, asked).await;
         let stored = stored.unwrap_or_else(|reason| {
             error!(action.name = %self.name, error = chain(&reason), "what is to be told cannot be read");
             unread = true;
@@ -172,8 +178,10 @@ impl Work {
         if unread && pending.is_empty() {
             return Next::Wait(FIRST_PAUSE);
         }
-        let now = self.office.clock.now();
-        let (pending, quiet) = self.awake(pending, now);
+        let (pending, quiet) = match quiet {
+            Some((except, until)) => (disturbing(pending, except), Some(until)),
+            None => (pending, None),
+        };
         let Some(first) = pending.first() else {
             // Looked at now and then, for the timers do not know when the clock is set.
             let wait = |until: DateTime<Utc>| (until - now).to_std().unwrap_or_default();
@@ -189,23 +197,15 @@ impl Work {
             return Next::Wait(wait);
         }
         if self.pace.alone() {
-            let check = first.notice.check.clone();
-            return Next::Tell(pending.into_iter().filter(|p| p.notice.check == check).collect());
+            let checks = pending.iter().map(|pending| &pending.notice.check);
+            return match self.holdups.turn(checks).cloned() {
+                Ok(check) => Next::Tell(
+                    pending.into_iter().filter(|pending| pending.notice.check == check).collect(),
+                ),
+                Err(pause) => Next::Wait(pause),
+            };
         }
         Next::Tell(pending)
-    }
-
-    /// What may be told at this hour, and the end of the quiet hours if these are any.
-    fn awake(
-        &self,
-        pending: Vec<PendingDelivery>,
-        now: DateTime<Utc>,
-    ) -> (Vec<PendingDelivery>, Option<DateTime<Utc>>) {
-        let quiet = self.rules.quiet.as_ref();
-        match quiet.and_then(|quiet| Some((quiet, quiet.until(now, self.office.zone)?))) {
-            Some((quiet, until)) => (disturbing(pending, quiet), Some(until)),
-            None => (pending, None),
-        }
     }
 
     /// Tells these, and notes what became of it. The pause to make, where that failed.
@@ -215,6 +215,7 @@ impl Work {
         match self.send(&letter).await? {
             Ok(answer) => {
                 self.pace.sent();
+                self.holdups.done(&letter.entries.first()?.notice.check);
                 debug!(action.name = %self.name, "told: {answer}");
                 self.memory.told(pending.iter().map(|pending| pending.id));
                 self.note_told().await;
@@ -299,11 +300,20 @@ impl Work {
         };
         let nothing_stored = tried.again.is_empty() && tried.given_up.is_empty();
         let noted = nothing_stored || self.note_tried(tried).await;
-        if noted && nothing_left {
+        let check = pending.first().map(|pending| &pending.notice.check);
+        if let Some(check) = check.filter(|_| noted && nothing_left) {
+            self.holdups.done(check);
             return Duration::ZERO;
         }
         let wish = failure.retry_after.unwrap_or_default().min(LONGEST_WISH);
-        pause(tries).max(wish)
+        match check.filter(|_| self.pace.alone()) {
+            None => pause(tries).max(wish),
+            // The others of this action are tried meanwhile, unless they fail as well.
+            Some(check) => self
+                .holdups
+                .failed(check, pause(tries))
+                .map_or(wish, |failed| pause(failed).max(wish)),
+        }
     }
 
     /// Whether this, which failed once more, was tried for as long as it may be. Only time that has really passed counts,
@@ -363,8 +373,8 @@ fn in_order(stored: Vec<PendingDelivery>, unstored: Vec<PendingDelivery>) -> Vec
 }
 
 /// What is grave enough for quiet hours, with all that is to be told of the same checks, so that its order stays.
-fn disturbing(pending: Vec<PendingDelivery>, quiet: &QuietHours) -> Vec<PendingDelivery> {
-    let Some(except) = quiet.except else { return Vec::new() };
+fn disturbing(pending: Vec<PendingDelivery>, except: Option<Severity>) -> Vec<PendingDelivery> {
+    let Some(except) = except else { return Vec::new() };
     let grave: std::collections::HashSet<_> = pending
         .iter()
         .filter(|pending| pending.notice.about >= except)

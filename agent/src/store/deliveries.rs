@@ -1,9 +1,10 @@
 //! What is still to be told, and what was given up.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use fletchck_shared::ActionName;
+use fletchck_shared::{ActionName, Severity};
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
+use serde_json::json;
 use tracing::error;
 
 use super::{Store, StoreError};
@@ -33,6 +34,15 @@ impl PendingDelivery {
     pub fn stored(&self) -> bool {
         self.id > 0
     }
+}
+
+/// Which deliveries are looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Pending {
+    /// How many at most.
+    pub most: usize,
+    /// Only those of checks of which something is to be told that is as grave as this.
+    pub grave: Option<Severity>,
 }
 
 /// A delivery as a person sees it: it waits, or was given up.
@@ -75,7 +85,7 @@ pub struct Tried {
 }
 
 impl Store {
-    /// The oldest deliveries still to be made by an action to a group, oldest first, `most` at most.
+    /// The oldest deliveries still to be made by an action to a group, oldest first.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -83,7 +93,7 @@ impl Store {
         &self,
         action: &ActionName,
         group: &str,
-        most: usize,
+        Pending { most, grave }: Pending,
     ) -> Result<Vec<PendingDelivery>, StoreError> {
         let (action, group) = (action.clone(), group.to_owned());
         self.call(move |connection| {
@@ -91,10 +101,16 @@ impl Store {
             let mut unreadable = Vec::new();
             let mut select = connection.prepare_cached(
                 "SELECT id, tries, made, notice FROM deliveries
-                 WHERE action = ?1 AND grp = ?2 AND dead IS NULL ORDER BY id LIMIT ?3",
+                 WHERE action = ?1 AND grp = ?2 AND dead IS NULL
+                 AND (?4 IS NULL OR name IN (
+                     SELECT name FROM deliveries WHERE action = ?1 AND grp = ?2 AND dead IS NULL
+                     AND CASE WHEN json_valid(notice) THEN json_extract(notice, '$.about') END
+                         IN (SELECT value FROM json_each(?4))))
+                 ORDER BY id LIMIT ?3",
             )?;
             let most = i64::try_from(most).unwrap_or(i64::MAX);
-            let mut rows = select.query(params![action.as_str(), group, most])?;
+            let grave = grave.map(as_grave);
+            let mut rows = select.query(params![action.as_str(), group, most, grave])?;
             while let Some(row) = rows.next()? {
                 let (id, tries, made) = (row.get(0)?, row.get(1)?, time(row.get(2)?));
                 match serde_json::from_str(&row.get::<_, String>(3)?) {
@@ -348,6 +364,12 @@ fn shown(row: &Row<'_>) -> rusqlite::Result<Option<ShownDelivery>> {
         dead: row.get::<_, Option<i64>>(7)?.map(time),
         heir: row.get(8)?,
     }))
+}
+
+/// What is as grave as this, as a list in JSON.
+fn as_grave(least: Severity) -> String {
+    let all = [Severity::Ok, Severity::Warning, Severity::Critical].into_iter();
+    json!(all.filter(|severity| *severity >= least).collect::<Vec<_>>()).to_string()
 }
 
 /// A time as the store keeps it.

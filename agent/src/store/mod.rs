@@ -20,7 +20,7 @@ use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use batch::{Batch, Mark, NewDelivery, OutgoingRow, SilenceId};
-pub use deliveries::{PendingDelivery, ShownDelivery, Tried};
+pub use deliveries::{Pending, PendingDelivery, ShownDelivery, Tried};
 pub use error::StoreError;
 pub use retained::{RetainedChange, RetainedRow};
 pub use rows::{CheckRow, Past, RemoteRow};
