@@ -1,9 +1,14 @@
 //! One worker: it tells one group of an action's recipients what there is to tell.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
-use fletchck_shared::{ActionName, Severity, config};
+use fletchck_shared::{ActionName, CheckName, Severity, config};
 use futures_util::FutureExt;
 use tokio::time::{Instant, sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -208,21 +213,64 @@ impl Work {
         Next::Tell(pending)
     }
 
-    /// Tells these, and notes what became of it. The pause to make, where that failed.
+    /// Tells these, with what was given up of the same checks, and notes what became of it. The pause to make, where that
+    /// failed.
     async fn tell(&mut self, pending: Vec<PendingDelivery>) -> Option<Duration> {
-        let notices = pending.iter().map(|pending| pending.notice.clone());
-        let letter = Letter::of(notices, &self.address(), self.link())?;
-        match self.send(&letter).await? {
+        let given_up = self.given_up_before(&pending).await;
+        let mut told: Vec<i64> = pending.iter().map(|pending| pending.id).collect();
+        let mut answer = self.send(&self.letter(&given_up, &pending)?).await?;
+        match &answer {
+            // It may be what was given up that the other side cannot take.
+            Err(failure) if failure.permanent && !given_up.is_empty() => {
+                answer = self.send(&self.letter(&[], &pending)?).await?;
+            }
+            Err(_) => {}
+            Ok(_) => told.extend(given_up.iter().map(|given_up| given_up.id)),
+        }
+        match answer {
             Ok(answer) => {
                 self.pace.sent();
-                self.holdups.done(&letter.entries.first()?.notice.check);
+                self.holdups.done(&pending.first()?.notice.check);
                 debug!(action.name = %self.name, "told: {answer}");
-                self.memory.told(pending.iter().map(|pending| pending.id));
+                self.memory.told(told);
                 self.note_told().await;
                 None
             }
             Err(failure) => Some(self.note_failed(&pending, &failure).await),
         }
+    }
+
+    /// What was given up of these checks before, so that nobody hears of an end without its beginning.
+    async fn given_up_before(&self, pending: &[PendingDelivery]) -> Vec<PendingDelivery> {
+        let mut first: HashMap<&CheckName, i64> = HashMap::new();
+        for PendingDelivery { id, notice, .. } in pending {
+            // What could not be stored came after what was given up.
+            let id = if *id > 0 { *id } else { i64::MAX };
+            first.entry(&notice.check).and_modify(|first| *first = id.min(*first)).or_insert(id);
+        }
+        let checks = first.keys().map(|check| (*check).clone()).collect();
+        let given_up = self.office.store.given_up(&self.name, &self.group, checks).await;
+        let mut given_up = given_up.unwrap_or_else(|reason| {
+            error!(action.name = %self.name, error = chain(&reason), "what was given up cannot be read");
+            Vec::new()
+        });
+        given_up.retain(|one| {
+            let before = first.get(&one.notice.check).is_some_and(|first| one.id < *first);
+            before && !self.memory.knows_told(one.id)
+        });
+        given_up
+    }
+
+    /// A letter of these, each with what was given up of its check.
+    fn letter(&self, given_up: &[PendingDelivery], pending: &[PendingDelivery]) -> Option<Letter> {
+        let mut seen = HashSet::new();
+        let notices = pending.iter().flat_map(|pending| {
+            let check = &pending.notice.check;
+            let before = given_up.iter().filter(move |one| one.notice.check == *check);
+            let first = seen.insert(check);
+            before.filter(move |_| first).chain([pending]).map(|one| one.notice.clone())
+        });
+        Letter::of(notices, &self.address(), self.link())
     }
 
     /// Tells, whatever becomes of this worker meanwhile. `None`: it had to end before there was an answer.
@@ -375,7 +423,7 @@ fn in_order(stored: Vec<PendingDelivery>, unstored: Vec<PendingDelivery>) -> Vec
 /// What is grave enough for quiet hours, with all that is to be told of the same checks, so that its order stays.
 fn disturbing(pending: Vec<PendingDelivery>, except: Option<Severity>) -> Vec<PendingDelivery> {
     let Some(except) = except else { return Vec::new() };
-    let grave: std::collections::HashSet<_> = pending
+    let grave: HashSet<_> = pending
         .iter()
         .filter(|pending| pending.notice.about >= except)
         .map(|pending| pending.notice.check.clone())

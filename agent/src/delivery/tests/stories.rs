@@ -119,7 +119,8 @@ async fn what_is_refused_for_good_is_a_dead_letter_at_once_and_told_by_the_failo
     desk.put("b:F").await;
     assert_eq!(ear.told(), ["0 b:F"]);
     // Somebody sends it again.
-    assert_eq!(desk.roster.send_again(None).await.expect("written"), 1);
+    let revived = desk.roster.send_again(None).await.expect("written");
+    assert_eq!((revived.again, revived.over), (1, 0));
     desk.settle().await;
     assert_eq!(ear.told()[1..], ["0 a:F"]);
     assert!(desk.dead().await.is_empty());
