@@ -1,6 +1,7 @@
 //! The durable queue between what there is to tell and the actions: each group of an action's recipients has a worker of
 //! its own, which tells the oldest first, tries again with growing pauses, and never holds up another.
 
+mod holdups;
 mod memory;
 mod pace;
 mod roster;
@@ -19,6 +20,7 @@ use tracing::error;
 pub use roster::{Roster, TRIAL, Trial};
 
 use self::{
+    holdups::Holdups,
     pace::Pace,
     worker::{FAREWELL, Work},
 };
@@ -156,6 +158,7 @@ impl Delivery {
                 rules: configured.delivery.clone(),
                 office: self.office.clone(),
                 memory,
+                holdups: Holdups::default(),
                 // What waits unstored for a group that is no more goes to the first one there is.
                 orphans: std::mem::take(&mut orphans),
                 roster: self.roster.clone(),

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     actions::{Action, Letter, Notice, TellError, To},
-    store::{NewDelivery, ShownDelivery, StoreError},
+    store::{NewDelivery, Revived, ShownDelivery, StoreError},
 };
 
 /// Longest time that a test may take: whoever waits for it on a page waits 30 s.
@@ -110,12 +110,12 @@ impl Roster {
         }
     }
 
-    /// Sends again what was given up, one or all, and at once what waits to be tried again. How many were taken up.
+    /// Sends again what was given up, one or all, and at once what waits to be tried again.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub async fn send_again(&self, id: Option<i64>) -> Result<usize, StoreError> {
-        let Some(office) = self.office() else { return Ok(0) };
+    pub async fn send_again(&self, id: Option<i64>) -> Result<Revived, StoreError> {
+        let Some(office) = self.office() else { return Ok(Revived { again: 0, over: 0 }) };
         let revived = office.store.revive_deliveries(id, office.clock.now()).await?;
         self.try_now();
         Ok(revived)

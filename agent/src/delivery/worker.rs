@@ -1,19 +1,24 @@
 //! One worker: it tells one group of an action's recipients what there is to tell.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
-use fletchck_shared::{ActionName, config, policy::QuietHours};
+use fletchck_shared::{ActionName, CheckName, Severity, config};
 use futures_util::FutureExt;
 use tokio::time::{Instant, sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, warn};
 
-use super::{Office, Roster, memory::Memory, pace::Pace};
+use super::{Office, Roster, holdups::Holdups, memory::Memory, pace::Pace};
 use crate::{
     actions::{Action, Letter, Notice, TellError, To},
     chain,
-    store::{NewDelivery, PendingDelivery, Tried},
+    store::{NewDelivery, Pending, PendingDelivery, Tried},
 };
 
 /// Pause after the first failure to tell; it doubles with every further one.
@@ -51,6 +56,7 @@ pub(super) struct Work {
     pub(super) rules: config::Delivery,
     pub(super) office: Office,
     pub(super) memory: Arc<Memory>,
+    pub(super) holdups: Holdups,
     /// What the workers of groups knew that are no more, where this one takes over from them.
     pub(super) orphans: Vec<Arc<Memory>>,
     pub(super) roster: Arc<Roster>,
@@ -115,7 +121,7 @@ impl Work {
                     Some(pause) => {
                         tokio::select! {
                             () = self.stop.cancelled() => {}
-                            () = nudge => {}
+                            () = nudge => self.holdups.clear(),
                             () = sleep(pause) => {}
                         }
                         continue;
@@ -130,7 +136,7 @@ impl Work {
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 () = woken => {}
-                () = nudge => {}
+                () = nudge => self.holdups.clear(),
                 () = memory.added.notified() => {}
                 () = sleep(pause) => {}
             }
@@ -159,9 +165,14 @@ impl Work {
 
     async fn next(&mut self) -> Next {
         let mut unread = false;
+        let now = self.office.clock.now();
+        let quiet = self.rules.quiet.as_ref();
+        let quiet =
+            quiet.and_then(|quiet| Some((quiet.except, quiet.until(now, self.office.zone)?)));
         let (told, unstored) = (self.memory.to_note(), self.memory.unstored());
-        let most = TOGETHER + told.len();
-        let stored = self.office.store.pending_deliveries(&self.name, &self.group, most).await;
+        let asked =
+            Pending { most: TOGETHER + told.len(), grave: quiet.and_then(|(except, _)| except) };
+        let stored = self.office.store.pending_deliveries(&self.name, &self.group, asked).await;
         let stored = stored.unwrap_or_else(|reason| {
             error!(action.name = %self.name, error = chain(&reason), "what is to be told cannot be read");
             unread = true;
@@ -172,8 +183,10 @@ impl Work {
         if unread && pending.is_empty() {
             return Next::Wait(FIRST_PAUSE);
         }
-        let now = self.office.clock.now();
-        let (pending, quiet) = self.awake(pending, now);
+        let (pending, quiet) = match quiet {
+            Some((except, until)) => (disturbing(pending, except), Some(until)),
+            None => (pending, None),
+        };
         let Some(first) = pending.first() else {
             // Looked at now and then, for the timers do not know when the clock is set.
             let wait = |until: DateTime<Utc>| (until - now).to_std().unwrap_or_default();
@@ -189,39 +202,75 @@ impl Work {
             return Next::Wait(wait);
         }
         if self.pace.alone() {
-            let check = first.notice.check.clone();
-            return Next::Tell(pending.into_iter().filter(|p| p.notice.check == check).collect());
+            let checks = pending.iter().map(|pending| &pending.notice.check);
+            return match self.holdups.turn(checks).cloned() {
+                Ok(check) => Next::Tell(
+                    pending.into_iter().filter(|pending| pending.notice.check == check).collect(),
+                ),
+                Err(pause) => Next::Wait(pause),
+            };
         }
         Next::Tell(pending)
     }
 
-    /// What may be told at this hour, and the end of the quiet hours if these are any.
-    fn awake(
-        &self,
-        pending: Vec<PendingDelivery>,
-        now: DateTime<Utc>,
-    ) -> (Vec<PendingDelivery>, Option<DateTime<Utc>>) {
-        let quiet = self.rules.quiet.as_ref();
-        match quiet.and_then(|quiet| Some((quiet, quiet.until(now, self.office.zone)?))) {
-            Some((quiet, until)) => (disturbing(pending, quiet), Some(until)),
-            None => (pending, None),
-        }
-    }
-
-    /// Tells these, and notes what became of it. The pause to make, where that failed.
+    /// Tells these, with what was given up of the same checks, and notes what became of it. The pause to make, where that
+    /// failed.
     async fn tell(&mut self, pending: Vec<PendingDelivery>) -> Option<Duration> {
-        let notices = pending.iter().map(|pending| pending.notice.clone());
-        let letter = Letter::of(notices, &self.address(), self.link())?;
-        match self.send(&letter).await? {
+        let given_up = self.given_up_before(&pending).await;
+        let mut told: Vec<i64> = pending.iter().map(|pending| pending.id).collect();
+        let mut answer = self.send(&self.letter(&given_up, &pending)?).await?;
+        match &answer {
+            // It may be what was given up that the other side cannot take.
+            Err(failure) if failure.permanent && !given_up.is_empty() => {
+                answer = self.send(&self.letter(&[], &pending)?).await?;
+            }
+            Err(_) => {}
+            Ok(_) => told.extend(given_up.iter().map(|given_up| given_up.id)),
+        }
+        match answer {
             Ok(answer) => {
                 self.pace.sent();
+                self.holdups.done(&pending.first()?.notice.check);
                 debug!(action.name = %self.name, "told: {answer}");
-                self.memory.told(pending.iter().map(|pending| pending.id));
+                self.memory.told(told);
                 self.note_told().await;
                 None
             }
             Err(failure) => Some(self.note_failed(&pending, &failure).await),
         }
+    }
+
+    /// What was given up of these checks before, so that nobody hears of an end without its beginning.
+    async fn given_up_before(&self, pending: &[PendingDelivery]) -> Vec<PendingDelivery> {
+        let mut first: HashMap<&CheckName, i64> = HashMap::new();
+        for PendingDelivery { id, notice, .. } in pending {
+            // What could not be stored came after what was given up.
+            let id = if *id > 0 { *id } else { i64::MAX };
+            first.entry(&notice.check).and_modify(|first| *first = id.min(*first)).or_insert(id);
+        }
+        let checks = first.keys().map(|check| (*check).clone()).collect();
+        let given_up = self.office.store.given_up(&self.name, &self.group, checks).await;
+        let mut given_up = given_up.unwrap_or_else(|reason| {
+            error!(action.name = %self.name, error = chain(&reason), "what was given up cannot be read");
+            Vec::new()
+        });
+        given_up.retain(|one| {
+            let before = first.get(&one.notice.check).is_some_and(|first| one.id < *first);
+            before && !self.memory.knows_told(one.id)
+        });
+        given_up
+    }
+
+    /// A letter of these, each with what was given up of its check.
+    fn letter(&self, given_up: &[PendingDelivery], pending: &[PendingDelivery]) -> Option<Letter> {
+        let mut seen = HashSet::new();
+        let notices = pending.iter().flat_map(|pending| {
+            let check = &pending.notice.check;
+            let before = given_up.iter().filter(move |one| one.notice.check == *check);
+            let first = seen.insert(check);
+            before.filter(move |_| first).chain([pending]).map(|one| one.notice.clone())
+        });
+        Letter::of(notices, &self.address(), self.link())
     }
 
     /// Tells, whatever becomes of this worker meanwhile. `None`: it had to end before there was an answer.
@@ -299,11 +348,20 @@ impl Work {
         };
         let nothing_stored = tried.again.is_empty() && tried.given_up.is_empty();
         let noted = nothing_stored || self.note_tried(tried).await;
-        if noted && nothing_left {
+        let check = pending.first().map(|pending| &pending.notice.check);
+        if let Some(check) = check.filter(|_| noted && nothing_left) {
+            self.holdups.done(check);
             return Duration::ZERO;
         }
         let wish = failure.retry_after.unwrap_or_default().min(LONGEST_WISH);
-        pause(tries).max(wish)
+        match check.filter(|_| self.pace.alone()) {
+            None => pause(tries).max(wish),
+            // The others of this action are tried meanwhile, unless they fail as well.
+            Some(check) => self
+                .holdups
+                .failed(check, pause(tries))
+                .map_or(wish, |failed| pause(failed).max(wish)),
+        }
     }
 
     /// Whether this, which failed once more, was tried for as long as it may be. Only time that has really passed counts,
@@ -363,9 +421,9 @@ fn in_order(stored: Vec<PendingDelivery>, unstored: Vec<PendingDelivery>) -> Vec
 }
 
 /// What is grave enough for quiet hours, with all that is to be told of the same checks, so that its order stays.
-fn disturbing(pending: Vec<PendingDelivery>, quiet: &QuietHours) -> Vec<PendingDelivery> {
-    let Some(except) = quiet.except else { return Vec::new() };
-    let grave: std::collections::HashSet<_> = pending
+fn disturbing(pending: Vec<PendingDelivery>, except: Option<Severity>) -> Vec<PendingDelivery> {
+    let Some(except) = except else { return Vec::new() };
+    let grave: HashSet<_> = pending
         .iter()
         .filter(|pending| pending.notice.about >= except)
         .map(|pending| pending.notice.check.clone())

@@ -7,7 +7,11 @@ use fletchck_shared::{ActionName, AgentId, CheckName, State, Transition, policy:
 use rusqlite::{Connection, params};
 use tracing::warn;
 
-use super::{RemoteRow, Store, StoreError, labels};
+use super::{
+    RemoteRow, Store, StoreError,
+    handed::{self, Row},
+    labels,
+};
 use crate::actions::Notice;
 
 /// Everything that is stored together. Of one check the last state counts.
@@ -216,12 +220,21 @@ fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()> {
             let at = new.at.timestamp_micros();
             transition.execute(params![name.as_str(), at, json(new)?])?;
         }
-        let mut delivery = change.prepare_cached(
-            "INSERT INTO deliveries (name, action, grp, notice, made) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?;
         for NewDelivery { action, group, notice, made } in &batch.deliveries {
-            let (name, made) = (notice.check.as_str(), made.timestamp_micros());
-            delivery.execute(params![name, action.as_str(), group, json(notice)?, made])?;
+            let row = Row {
+                check: notice.check.as_str(),
+                action: action.as_str(),
+                group,
+                notice: &json(notice)?,
+                made: made.timestamp_micros(),
+                over: handed::is_over(notice),
+            };
+            let knows = |action: &str, group: &str| {
+                let mut all =
+                    batch.deliveries.iter().filter(|new| new.notice.check == notice.check);
+                all.any(|new| new.action.as_str() == action && new.group == group)
+            };
+            handed::deliver(&change, &row, &knows)?;
         }
         let mut silence =
             change.prepare_cached("INSERT INTO silences (id, row) VALUES (?1, ?2)")?;

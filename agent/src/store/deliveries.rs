@@ -1,12 +1,13 @@
 //! What is still to be told, and what was given up.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use fletchck_shared::ActionName;
+use fletchck_shared::{ActionName, CheckName, Severity};
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
+use serde_json::json;
 use tracing::error;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, handed};
 use crate::actions::Notice;
 
 /// Transitions kept per check for the page.
@@ -14,6 +15,9 @@ const TRANSITIONS_KEPT: i64 = 100;
 
 /// Days for which deliveries that were given up are kept, and those of actions that are no more.
 const DEAD_KEPT: i64 = 30;
+
+/// Most notices that were given up and are told with what came after them.
+const FOLDED: i64 = 1000;
 
 /// A delivery that is still to be made.
 #[derive(Clone, Debug)]
@@ -33,6 +37,15 @@ impl PendingDelivery {
     pub fn stored(&self) -> bool {
         self.id > 0
     }
+}
+
+/// Which deliveries are looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Pending {
+    /// How many at most.
+    pub most: usize,
+    /// Only those of checks of which something is to be told that is as grave as this.
+    pub grave: Option<Severity>,
 }
 
 /// A delivery as a person sees it: it waits, or was given up.
@@ -59,6 +72,15 @@ pub struct ShownDelivery {
     pub heir: Option<String>,
 }
 
+/// What became of deliveries that were given up and are wanted again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revived {
+    /// How many are made again.
+    pub again: usize,
+    /// How many are not, for they tell of failures that are over, whose end is told to nobody any more.
+    pub over: usize,
+}
+
 /// What became of deliveries that were tried together.
 #[derive(Clone, Debug)]
 pub struct Tried {
@@ -75,7 +97,7 @@ pub struct Tried {
 }
 
 impl Store {
-    /// The oldest deliveries still to be made by an action to a group, oldest first, `most` at most.
+    /// The oldest deliveries still to be made by an action to a group, oldest first.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -83,7 +105,7 @@ impl Store {
         &self,
         action: &ActionName,
         group: &str,
-        most: usize,
+        Pending { most, grave }: Pending,
     ) -> Result<Vec<PendingDelivery>, StoreError> {
         let (action, group) = (action.clone(), group.to_owned());
         self.call(move |connection| {
@@ -91,10 +113,16 @@ impl Store {
             let mut unreadable = Vec::new();
             let mut select = connection.prepare_cached(
                 "SELECT id, tries, made, notice FROM deliveries
-                 WHERE action = ?1 AND grp = ?2 AND dead IS NULL ORDER BY id LIMIT ?3",
+                 WHERE action = ?1 AND grp = ?2 AND dead IS NULL
+                 AND (?4 IS NULL OR name IN (
+                     SELECT name FROM deliveries WHERE action = ?1 AND grp = ?2 AND dead IS NULL
+                     AND CASE WHEN json_valid(notice) THEN json_extract(notice, '$.about') END
+                         IN (SELECT value FROM json_each(?4))))
+                 ORDER BY id LIMIT ?3",
             )?;
             let most = i64::try_from(most).unwrap_or(i64::MAX);
-            let mut rows = select.query(params![action.as_str(), group, most])?;
+            let grave = grave.map(as_grave);
+            let mut rows = select.query(params![action.as_str(), group, most, grave])?;
             while let Some(row) = rows.next()? {
                 let (id, tries, made) = (row.get(0)?, row.get(1)?, time(row.get(2)?));
                 match serde_json::from_str(&row.get::<_, String>(3)?) {
@@ -214,7 +242,38 @@ impl Store {
         .await
     }
 
-    /// Takes up deliveries again that were given up: one, or all. How many those are.
+    /// What an action gave up to tell a group of these checks, oldest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn given_up(
+        &self,
+        action: &ActionName,
+        group: &str,
+        checks: Vec<CheckName>,
+    ) -> Result<Vec<PendingDelivery>, StoreError> {
+        let (action, group) = (action.clone(), group.to_owned());
+        let checks = serde_json::Value::from_iter(checks.iter().map(CheckName::as_str)).to_string();
+        self.call(move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT id, tries, made, notice FROM deliveries
+                 WHERE dead IS NOT NULL AND action = ?1 AND grp = ?2
+                 AND name IN (SELECT value FROM json_each(?3)) ORDER BY id LIMIT ?4",
+            )?;
+            let asked = params![action.as_str(), group, checks, FOLDED];
+            let rows = select.query_map(asked, |row| {
+                let (id, tries, made) = (row.get(0)?, row.get(1)?, time(row.get(2)?));
+                // One that cannot be read is in the log already.
+                let notice = serde_json::from_str(&row.get::<_, String>(3)?).ok();
+                Ok(notice.map(|notice| PendingDelivery { id, tries, made, notice }))
+            })?;
+            rows.filter_map(Result::transpose).collect()
+        })
+        .await
+    }
+
+    /// Takes up deliveries again that were given up: one, with all else that was given up for the same recipients and of
+    /// the same check, or all. What tells that a check fails which is well stays as it is: its end would never be told.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -222,18 +281,38 @@ impl Store {
         &self,
         id: Option<i64>,
         now: DateTime<Utc>,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<Revived, StoreError> {
         let now = now.timestamp_micros();
         let revived = self
             .call(move |connection| {
-                connection.execute(
-                    "UPDATE deliveries SET dead = NULL, heir = NULL, tries = 0, made = ?2
-                     WHERE dead IS NOT NULL AND (?1 IS NULL OR id = ?1)",
+                let change = connection.transaction()?;
+                let asked = "dead IS NOT NULL AND (?1 IS NULL OR (name, action, grp)
+                     IN (SELECT name, action, grp FROM deliveries WHERE id = ?1 AND dead IS NOT NULL))";
+                let all: i64 = change.query_row(
+                    &format!("SELECT count(*) FROM deliveries WHERE {asked}"),
+                    [id],
+                    |row| row.get(0),
+                )?;
+                let again = change.execute(
+                    &format!(
+                        "UPDATE deliveries SET dead = NULL, heir = NULL, tries = 0, made = ?2
+                         WHERE {asked} AND NOT (
+                             coalesce((SELECT json_extract(state, '$.condition') FROM checks
+                                 WHERE checks.name = deliveries.name), '') = 'pass'
+                             AND coalesce((SELECT CASE WHEN json_valid(notice)
+                                     THEN json_extract(notice, '$.severity') END
+                                 FROM deliveries AS last WHERE last.name = deliveries.name
+                                 AND last.action = deliveries.action AND last.grp = deliveries.grp
+                                 ORDER BY id DESC LIMIT 1), '') != 'ok')"
+                    ),
                     params![id, now],
-                )
+                )?;
+                change.commit()?;
+                let all = usize::try_from(all).unwrap_or_default();
+                Ok(Revived { again, over: all.saturating_sub(again) })
             })
             .await?;
-        if revived > 0 {
+        if revived.again > 0 {
             self.to_deliver.notify_waiters();
         }
         Ok(revived)
@@ -272,6 +351,11 @@ impl Store {
                  WHERE (dead IS NOT NULL OR action NOT IN (SELECT value FROM json_each(?1)))
                  AND coalesce(dead, made) < ?2",
                 params![actions, old],
+            )?;
+            connection.execute(
+                "DELETE FROM handed WHERE name NOT IN (SELECT name FROM checks)
+                 OR (ended IS NOT NULL AND ended NOT IN (SELECT id FROM deliveries))",
+                (),
             )?;
             connection.query_row(
                 "SELECT count(*) FROM deliveries
@@ -317,20 +401,12 @@ fn note(connection: &mut Connection, tried: &Tried) -> rusqlite::Result<()> {
         let mut given_up = change.prepare_cached(
             "UPDATE deliveries SET tries = tries + 1, error = ?2, dead = ?3, heir = ?4 WHERE id = ?1",
         )?;
-        let mut inherit = change.prepare_cached(
-            "INSERT INTO deliveries (name, action, grp, notice, made)
-             SELECT name, ?2, ?3, notice, ?4 FROM deliveries WHERE id = ?1",
-        )?;
         for id in &tried.given_up {
             given_up.execute(params![id, tried.error, at, heir])?;
-            for (action, group) in tried
-                .heir
-                .iter()
-                .flat_map(|(action, groups)| groups.iter().map(move |group| (action, group)))
-            {
-                inherit.execute(params![id, action.as_str(), group, at])?;
-            }
         }
+    }
+    if let Some((heir, groups)) = &tried.heir {
+        handed::hand(&change, tried, heir.as_str(), groups)?;
     }
     change.commit()
 }
@@ -348,6 +424,12 @@ fn shown(row: &Row<'_>) -> rusqlite::Result<Option<ShownDelivery>> {
         dead: row.get::<_, Option<i64>>(7)?.map(time),
         heir: row.get(8)?,
     }))
+}
+
+/// What is as grave as this, as a list in JSON.
+fn as_grave(least: Severity) -> String {
+    let all = [Severity::Ok, Severity::Warning, Severity::Critical].into_iter();
+    json!(all.filter(|severity| *severity >= least).collect::<Vec<_>>()).to_string()
 }
 
 /// A time as the store keeps it.

@@ -7,6 +7,7 @@
 mod batch;
 mod deliveries;
 mod error;
+mod handed;
 mod labels;
 mod outbox;
 mod retained;
@@ -20,7 +21,7 @@ use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use batch::{Batch, Mark, NewDelivery, OutgoingRow, SilenceId};
-pub use deliveries::{PendingDelivery, ShownDelivery, Tried};
+pub use deliveries::{Pending, PendingDelivery, Revived, ShownDelivery, Tried};
 pub use error::StoreError;
 pub use retained::{RetainedChange, RetainedRow};
 pub use rows::{CheckRow, Past, RemoteRow};

@@ -14,7 +14,7 @@ use tracing::warn;
 use super::StoreError;
 
 /// Version of the tables below, in `PRAGMA user_version`.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const TABLES: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -50,6 +50,15 @@ const TABLES: &str = "
     );
     CREATE INDEX deliveries_of_action ON deliveries (action, grp, id) WHERE dead IS NULL;
     CREATE INDEX deliveries_given_up ON deliveries (dead) WHERE dead IS NOT NULL;
+    CREATE TABLE handed (
+        name     TEXT NOT NULL,    -- of the check
+        action   TEXT NOT NULL,
+        grp      TEXT NOT NULL,    -- of the action's recipients
+        heir     TEXT NOT NULL,    -- the action that was told in its place
+        heir_grp TEXT NOT NULL,    -- of the heir's recipients
+        ended    INTEGER,          -- the delivery to the former that told them that it is over
+        PRIMARY KEY (name, action, grp, heir, heir_grp)
+    ) WITHOUT ROWID;
     CREATE TABLE silences (
         id  INTEGER PRIMARY KEY AUTOINCREMENT,
         row TEXT NOT NULL          -- JSON
@@ -113,6 +122,19 @@ const FROM_1: &str = "
     );
 ";
 
+/// From version 2: nobody knew who had been told in place of another.
+const FROM_2: &str = "
+    CREATE TABLE handed (
+        name     TEXT NOT NULL,
+        action   TEXT NOT NULL,
+        grp      TEXT NOT NULL,
+        heir     TEXT NOT NULL,
+        heir_grp TEXT NOT NULL,
+        ended    INTEGER,
+        PRIMARY KEY (name, action, grp, heir, heir_grp)
+    ) WITHOUT ROWID;
+";
+
 /// Opens the file and takes its lock, which is held until the returned file is dropped.
 pub(super) fn open(path: &Path) -> Result<(Connection, File), StoreError> {
     let lock = lock(path)?;
@@ -144,7 +166,7 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     connection.pragma_update(None, "foreign_keys", true)?;
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match found {
-        1 | VERSION => {
+        1..=VERSION => {
             let answer: String =
                 connection.query_row("PRAGMA quick_check(1)", (), |row| row.get(0))?;
             if answer != "ok" {
@@ -157,9 +179,12 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
                     ),
                 });
             }
-            if found == 1 {
+            if found < VERSION {
                 let change = connection.transaction()?;
-                change.execute_batch(FROM_1)?;
+                if found == 1 {
+                    change.execute_batch(FROM_1)?;
+                }
+                change.execute_batch(FROM_2)?;
                 change.pragma_update(None, "user_version", VERSION)?;
                 change.commit()?;
             }

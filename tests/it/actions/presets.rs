@@ -1,6 +1,7 @@
 //! What each preset asks of its service.
 
 use anyhow::{Context as _, Result, ensure};
+use chrono::{DateTime, Utc};
 use fletchck_agent::actions::{self, Letter};
 use fletchck_shared::policy::News;
 use fletchck_tests::{
@@ -20,7 +21,7 @@ fn seen(asked: &[Asked]) -> Result<String> {
             }
         }
         if asked.header("content-type") == "application/json" {
-            seen.push_str(&serde_json::to_string_pretty(&asked.json()?)?);
+            seen.push_str(&serde_json::to_string_pretty(&without_clock(asked.json()?)?)?);
         } else {
             for (name, value) in asked.form() {
                 seen.push_str(&format!("{name} = {value:?}\n"));
@@ -29,6 +30,19 @@ fn seen(asked: &[Asked]) -> Result<String> {
         seen.push('\n');
     }
     Ok(seen)
+}
+
+/// An end of an alert goes by the clock of whoever tells it, and so does the beginning of one that has ended.
+fn without_clock(mut asked: Value) -> Result<Value> {
+    for alert in asked.as_array_mut().into_iter().flatten() {
+        let Some(end) = alert["endsAt"].as_str() else { continue };
+        let to_come = DateTime::parse_from_rfc3339(end)? > Utc::now();
+        alert["endsAt"] = if to_come { "to come" } else { "past" }.into();
+        if !to_come {
+            alert["startsAt"] = "past".into();
+        }
+    }
+    Ok(asked)
 }
 
 /// What this preset asks for when it tells of a failure and of the recovery from it.

@@ -1,5 +1,6 @@
 //! The workers over a real store, by a clock that moves only when it is moved.
 
+mod failover;
 mod faults;
 mod pauses;
 mod stories;
@@ -36,6 +37,8 @@ struct Ear {
     answers: Mutex<VecDeque<Result<(), TellError>>>,
     /// What is answered when nothing else was asked for; `None`: it is told.
     down: Mutex<Option<TellError>>,
+    /// The check that it cannot hear of.
+    dislikes: Mutex<Option<String>>,
     /// Whether it never answers.
     hangs: bool,
     /// How long it takes to answer.
@@ -51,6 +54,15 @@ impl Action for Ear {
     async fn tell(&self, letter: &Letter, _: &To<'_>) -> Result<String, TellError> {
         let answer = self.answers.lock().pop_front();
         let answer = answer.unwrap_or_else(|| self.down.lock().clone().map_or(Ok(()), Err));
+        let disliked = self.dislikes.lock().clone();
+        let answer = match disliked {
+            Some(check)
+                if letter.entries.iter().any(|entry| entry.notice.check.as_str() == check) =>
+            {
+                Err(TellError::passing("500 what is that?"))
+            }
+            _ => answer,
+        };
         let taken = answer.is_ok() && !self.hangs;
         self.tries.lock().push((now(), letter.clone(), taken));
         if self.hangs {
@@ -175,6 +187,7 @@ impl Desk {
             rules,
             office: office(&self.store),
             memory,
+            holdups: Holdups::default(),
             orphans,
             roster: self.roster.clone(),
             before: None,

@@ -119,7 +119,8 @@ async fn what_is_refused_for_good_is_a_dead_letter_at_once_and_told_by_the_failo
     desk.put("b:F").await;
     assert_eq!(ear.told(), ["0 b:F"]);
     // Somebody sends it again.
-    assert_eq!(desk.roster.send_again(None).await.expect("written"), 1);
+    let revived = desk.roster.send_again(None).await.expect("written");
+    assert_eq!((revived.again, revived.over), (1, 0));
     desk.settle().await;
     assert_eq!(ear.told()[1..], ["0 a:F"]);
     assert!(desk.dead().await.is_empty());
@@ -204,4 +205,62 @@ async fn an_action_that_never_answers_delays_nobody_else() {
     }
     assert_eq!((dead.tried(), other.told().len()), (vec![0.0], 100));
     assert_eq!(desk.waiting().await, 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn thousands_that_wait_for_the_morning_do_not_stand_before_what_is_grave() {
+    let time = |text| NaiveTime::parse_from_str(text, "%H:%M").expect("a time");
+    let quiet = QuietHours {
+        from: time("20:00"),
+        to: time("21:00"),
+        days: Vec::new(),
+        zone: None,
+        except: Some(Severity::Critical),
+    };
+    let (mut desk, ear) = (Desk::open(), Arc::<Ear>::default());
+    desk.employ("mail", &ear, true, config::Delivery { quiet: Some(quiet), ..at_once() });
+    let warnings = (0..6000).map(|n| Notice {
+        severity: Severity::Warning,
+        about: Severity::Warning,
+        ..notice(&format!("check-{n}:F"))
+    });
+    desk.put_for("mail", warnings).await;
+    desk.put("grave:F").await;
+    assert_eq!(ear.told(), ["0 grave:F"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_the_other_side_cannot_take_holds_up_no_other_check() {
+    let (mut desk, ear) = (Desk::open(), Arc::<Ear>::default());
+    *ear.dislikes.lock() = Some("bad".into());
+    desk.employ("mail", &ear, false, config::Delivery::default());
+    desk.put("bad:F a:F b:F").await;
+    assert_eq!(ear.told(), ["0 a:F", "0 b:F"]);
+    desk.pass(secs(3600)).await;
+    desk.put("bad:P a:P c:F").await;
+    assert_eq!(ear.told()[2..], ["3600 a:P", "3600 c:F"]);
+    let of_bad = ear.tries.lock().iter().filter(|(.., taken)| !taken).count();
+    assert!((8..=14).contains(&of_bad), "{of_bad} tries in growing pauses");
+    // Once it is taken, its own order is kept.
+    *ear.dislikes.lock() = None;
+    desk.pass_by(secs(3600), secs(10)).await;
+    assert!(ear.told()[4].ends_with(" bad:FP"), "{:?}", ear.told());
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_service_is_down_the_whole_action_pauses() {
+    let (mut desk, ear) = (Desk::open(), Ear::down("away"));
+    desk.employ("mail", &ear, false, config::Delivery::default());
+    let all: Vec<_> = (0..30).map(|n| format!("check-{n}:F")).collect();
+    desk.put(&all.join(" ")).await;
+    assert_eq!(ear.tried().len(), 3);
+    desk.pass_by(secs(3600), secs(1)).await;
+    assert!((10..=20).contains(&ear.tried().len()), "{:?}", ear.tried());
+    ear.up();
+    // The next try finds it well again, and all is told at once.
+    desk.pass_by(secs(3700), secs(10)).await;
+    assert_eq!((ear.told().len(), desk.waiting().await), (30, 0));
+    let tries = ear.tried();
+    // A few at each step that time goes in here.
+    assert!(tries[tries.len() - 1] - tries[tries.len() - 30] <= 120.0, "{tries:?}");
 }

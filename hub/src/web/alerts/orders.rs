@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use chrono::{DateTime, Datelike, Utc};
-use fletchck_agent::engine::Request;
+use fletchck_agent::{engine::Request, store::Revived};
 use fletchck_shared::{
     ActionName, CheckName,
     policy::{Ack, Pattern, Silence, SilenceKind, Span, Subject, When},
@@ -32,6 +32,10 @@ const TEXT_MAX: usize = 500;
 
 /// Longest that one window lasts which comes again: 30 days, in seconds.
 const WINDOW_MAX: i64 = 30 * 24 * 3600;
+
+/// Why what was given up is not sent again.
+const OVER: &str =
+    "What tells of a failure that is over would never be followed by its end; forget it.";
 
 /// Where these forms lead back to.
 const HERE: &str = "/alerts";
@@ -208,7 +212,14 @@ pub(in crate::web) async fn again(
 ) -> Response {
     match read(&user, form) {
         Ok((order, _)) => match state.engine().roster().send_again(order.id).await {
-            Ok(count) => changed(&user, &order, count, "sent again"),
+            Ok(Revived { again: 0, over: 1.. }) => {
+                page::error(StatusCode::CONFLICT, &format!("Nothing is sent again. {OVER}"))
+            }
+            Ok(Revived { again, over: 0 }) => changed(&user, &order, again, "sent again"),
+            Ok(Revived { again, over }) => {
+                let said = format!("sent again: {again}. Not sent again: {over}. {OVER}");
+                page::done(&user, said, HERE)
+            }
             Err(reason) => store_failed(&reason),
         },
         Err(refused) => *refused,
