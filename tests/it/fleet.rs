@@ -73,7 +73,7 @@ async fn an_agent_that_stops_raises_one_alert_and_comes_back_by_itself() -> Resu
     let log = hub.process()?.log();
     let told = |what: &str| log.lines().filter(|line| line.contains(what)).count();
     ensure!(told("agent nas (agent): OFFLINE") == 1, "{log}");
-    ensure!(told("agent nas (agent): PASS") == 1, "{log}");
+    ensure!(told("agent nas (agent): ONLINE") == 1, "{log}");
     ensure!(told("nas/root") == 0, "its checks alert for nothing of this: {log}");
     hub.stop().await
 }

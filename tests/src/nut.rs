@@ -121,8 +121,8 @@ fn write(dir: &Path, port: u16) -> Result<()> {
                      input.voltage: 230.1\nups.load: 12\n";
     let [name, password] = Nut::LOGIN.map(|line| line.split_once(' ').map_or("", |(_, word)| word));
     let users = format!("[{name}]\n password = {password}\n actions = SET\n");
-    // Data is stale once it is so many seconds old.
-    let server = format!("LISTEN 127.0.0.1 {port}\nMAXAGE 2\n");
+    // Data is stale once it is so many seconds old: some more than a driver on a busy machine takes for a second's poll.
+    let server = format!("LISTEN 127.0.0.1 {port}\nMAXAGE 8\n");
     for (name, text) in [
         ("ups.conf", &*ups),
         ("variables.dev", variables),

@@ -34,7 +34,7 @@ pub async fn ours(
     let store = Store::open(&dir.path().join("store"))?;
     let groups = action.groups();
     let group = groups.first().context("a group")?;
-    Ok(action.tell(letter, &To { group, store: &store }).await)
+    Ok(action.tell(letter, &To { group, store: &store, trial: false }).await)
 }
 
 /// Has actions of the original tell of checks, each of which is `[type, options, check]` as `oracle/actions.py` says. It

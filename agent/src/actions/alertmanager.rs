@@ -77,7 +77,8 @@ fn build(options: &mut Options<'_>) -> Option<Arc<dyn Action>> {
 impl Action for Alertmanager {
     async fn tell(&self, letter: &Letter, _: &To<'_>) -> Result<String, TellError> {
         let notices = letter.entries.iter().map(|entry| &entry.notice);
-        let alerts: Value = notices.flat_map(|notice| self.alerts(letter, notice)).collect();
+        let now = Utc::now();
+        let alerts: Value = notices.flat_map(|notice| self.alerts(letter, notice, now)).collect();
         let request = Request::json(&self.url, &alerts);
         let request = match &self.login {
             Some(login) => request.header("authorization", login),
@@ -89,19 +90,20 @@ impl Action for Alertmanager {
 
 impl Alertmanager {
     /// The alert of a check, and the end of the one of its other severity: an alert is known by its labels, and its
-    /// severity is one of them.
-    fn alerts(&self, letter: &Letter, notice: &Notice) -> Vec<Value> {
+    /// severity is one of them. Whether an alert has ended is for the clock there to say, so it goes by the one here and
+    /// not by that of whoever ran the check, which may be years off.
+    fn alerts(&self, letter: &Letter, notice: &Notice, now: DateTime<Utc>) -> Vec<Value> {
         let is = match Tone::of(notice) {
             Tone::Bad => Some(Severity::Critical),
             Tone::Worry => Some(Severity::Warning),
             Tone::Good => None,
             Tone::Test => {
-                return vec![self.alert(letter, notice, "info", notice.at + TEST_STAYS)];
+                return vec![self.alert(letter, notice, "info", now + TEST_STAYS)];
             }
         };
         let each = [(Severity::Critical, "critical"), (Severity::Warning, "warning")].map(
             |(severity, word)| {
-                let end = if is == Some(severity) { notice.at + STAYS } else { notice.at };
+                let end = if is == Some(severity) { now + STAYS } else { known(notice.at, now) };
                 self.alert(letter, notice, word, end)
             },
         );
@@ -111,7 +113,7 @@ impl Alertmanager {
     fn alert(&self, letter: &Letter, notice: &Notice, severity: &str, end: DateTime<Utc>) -> Value {
         let since = notice.since.filter(|_| notice.news != News::Test).unwrap_or(notice.at);
         // An end before its beginning is refused, and a clock may have been set.
-        let start = since.min(end);
+        let start = since.clamp(DateTime::UNIX_EPOCH, end);
         let mut labels = json!({
             "alertname": "fletchck",
             "site": letter.site,
@@ -135,5 +137,55 @@ impl Alertmanager {
             alert["generatorURL"] = page.into();
         }
         alert
+    }
+}
+
+/// A time that somebody else's clock said, as one that has been.
+fn known(at: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
+    at.clamp(DateTime::UNIX_EPOCH, now.max(DateTime::UNIX_EPOCH))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actions::testing::{letter, notice};
+
+    fn ends(news: News, at: &str) -> Vec<DateTime<Utc>> {
+        let options = json!({ "url": "http://localhost" });
+        let manager =
+            Options::read(options.as_object().expect("options"), KIND.options, |options| {
+                let service = Service::of(options);
+                Some(Alertmanager { service, url: String::new(), login: None, labels: Vec::new() })
+            });
+        let manager = manager.0.expect("a manager");
+        let mut told = notice("web", news);
+        (told.at, told.since) = (at.parse().expect("a time"), at.parse().ok());
+        let letter = letter([told.clone()]);
+        let alerts = manager.alerts(&letter, &told, now());
+        let time = |text: &Value| text.as_str().expect("a text").parse::<DateTime<Utc>>();
+        for alert in &alerts {
+            let (start, end) = (time(&alert["startsAt"]), time(&alert["endsAt"]));
+            assert!(start.expect("a time") <= end.expect("a time"), "{alert}");
+        }
+        alerts.iter().map(|alert| time(&alert["endsAt"]).expect("a time")).collect()
+    }
+
+    fn now() -> DateTime<Utc> {
+        "2026-11-26T12:00:00Z".parse().expect("a time")
+    }
+
+    #[test]
+    fn an_alert_stays_or_ends_whatever_the_clock_of_its_agent_says() {
+        for at in [
+            "2026-11-26T11:59:00Z",
+            "1970-01-01T00:00:00Z",
+            "-262142-01-01T00:00:00Z",
+            "2030-01-01T00:00:00Z",
+            "+262142-12-31T23:59:59Z",
+        ] {
+            let [critical, warning] = ends(News::Failed, at)[..] else { panic!("two") };
+            assert!(critical > now() + TimeDelta::days(300) && warning <= now(), "{at}");
+            assert!(ends(News::Recovered, at).iter().all(|end| *end <= now()), "{at}");
+        }
     }
 }

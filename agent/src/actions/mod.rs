@@ -110,6 +110,8 @@ pub struct To<'a> {
     pub group: &'a str,
     /// The store, for what leaves by way of the outbox.
     pub store: &'a Store,
+    /// Whether somebody waits for the answer, to see whether this way of telling works.
+    pub trial: bool,
 }
 
 /// Why an action could not tell.

@@ -22,7 +22,7 @@ pub const KIND: ActionKind = ActionKind {
         Opt::secret("apikey", "key of the gateway, which refuses whoever has none"),
         Opt::text("sender", "dedicated", "originator of the message"),
         Opt::new("url", Shape::Secret, URL, "address of the gateway"),
-        web::TIMEOUT,
+        TIMEOUT,
         web::CA_FILE,
         Opt::text("site", "none", "name that messages begin with"),
         Opt::text("icon", "🐶", "sign behind the name of the site"),
@@ -32,6 +32,10 @@ pub const KIND: ActionKind = ActionKind {
 };
 
 const URL: &str = "https://sms-api.cloudkinnekt.au/smsp-in";
+
+/// As long as in the original.
+const TIMEOUT: Opt =
+    Opt::seconds("timeout", "5", "time within which the gateway must have answered, in seconds");
 
 /// Checks that one message names; it counts the others.
 const SHOWN: usize = 5;
@@ -51,7 +55,7 @@ struct Sms {
 }
 
 fn build(options: &mut Options<'_>) -> Option<Arc<dyn Action>> {
-    let service = Service::of(options);
+    let service = Service::within(options, 5);
     let url = web::address(options, "url", Some(URL));
     let recipients = options.texts("recipients").filter(|list| !list.is_empty());
     if recipients.is_none() {

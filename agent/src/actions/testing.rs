@@ -19,7 +19,7 @@ pub(super) async fn tell(
     let dir = tempfile::TempDir::new().expect("a folder");
     let store = Store::open(&dir.path().join("store")).expect("a store");
     let groups = action.groups();
-    action.tell(letter, &To { group: &groups[0], store: &store }).await
+    action.tell(letter, &To { group: &groups[0], store: &store, trial: false }).await
 }
 
 /// What became of it, in one line.

@@ -267,7 +267,12 @@ pub(super) struct Service {
 impl Service {
     /// As these options say.
     pub(super) fn of(options: &mut Options<'_>) -> Self {
-        let timeout = options.seconds("timeout", 10);
+        Self::within(options, 10)
+    }
+
+    /// As these options say, where the service has so many seconds unless they say otherwise.
+    pub(super) fn within(options: &mut Options<'_>, seconds: u32) -> Self {
+        let timeout = options.seconds("timeout", seconds);
         let ca_file = options.text("cafile").filter(|text| !text.is_empty()).map(PathBuf::from);
         if let Some(path) = ca_file.as_ref().filter(|path| !path.is_absolute()) {
             let wrong = format!("`{}` begins nowhere", path.display());

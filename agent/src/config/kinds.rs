@@ -44,6 +44,14 @@ impl Kinds for Built {
             "a `webui`, `mqtt` or `broker` section; or this check at the hub",
         ))
     }
+
+    fn action_out_of_place(&self, kind: &str, site: &Site) -> Option<(&'static str, &'static str)> {
+        let broker = site.mqtt.is_some() || site.broker.is_some();
+        (kind == actions::mqtt::KIND.name && !broker).then_some((
+            "it would tell nobody: this site speaks to no broker",
+            "an `mqtt` or a `broker` section; or another type of action",
+        ))
+    }
 }
 
 /// The same types in `fletchck-agent`, which has no pages and hears of nobody.
@@ -81,6 +89,10 @@ impl Kinds for BuiltAgent {
             "this check at the hub, or `fletchck` in place of `fletchck-agent`",
         ))
     }
+
+    fn action_out_of_place(&self, kind: &str, site: &Site) -> Option<(&'static str, &'static str)> {
+        Built.action_out_of_place(kind, site)
+    }
 }
 
 fn names(options: &'static [Opt]) -> Vec<&'static str> {
@@ -93,4 +105,24 @@ fn faults(found: Vec<OptionFault>) -> Vec<Fault> {
         make(found.option, found.wrong, found.right)
     };
     found.into_iter().map(fault).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use fletchck_shared::{Tz, config};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_action_over_mqtt_is_a_fault_where_there_is_no_broker() {
+        let mut value = json!({ "actions": { "bus": { "type": "mqtt", "options": { "topic": "home/alerts" } } } });
+        let (site, faults) = config::read(&value, &BuiltAgent, Tz::UTC);
+        assert!(site.actions.is_empty());
+        let [fault] = &faults[..] else { panic!("one fault: {faults:?}") };
+        assert!(fault.to_string().contains("this site speaks to no broker"), "{fault}");
+        value["mqtt"] = json!({ "hostname": "broker.example" });
+        let (site, faults) = config::read(&value, &Built, Tz::UTC);
+        assert_eq!((site.actions.len(), faults), (1, Vec::new()));
+    }
 }

@@ -1,39 +1,32 @@
 //! The durable queue between what there is to tell and the actions: each group of an action's recipients has a worker of
 //! its own, which tells the oldest first, tries again with growing pauses, and never holds up another.
 
+mod memory;
 mod pace;
 mod roster;
 #[cfg(test)]
 mod tests;
 mod worker;
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use fletchck_shared::{ActionName, Tz, config};
 use indexmap::IndexMap;
-use parking_lot::Mutex;
-use tokio::{sync::Notify, task::JoinSet};
-use tokio_util::sync::CancellationToken;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::error;
 
-pub use roster::{Roster, Trial};
+pub use roster::{Roster, TRIAL, Trial};
 
 use self::{
     pace::Pace,
     worker::{FAREWELL, Work},
 };
 use crate::{
-    actions::{self, Notice},
+    actions, chain,
     engine::Clock,
     store::{NewDelivery, Store},
 };
-
-/// Most notices of one group that wait without being stored.
-const UNSTORED: usize = 1000;
 
 /// What every delivery has in common.
 #[derive(Clone, Debug)]
@@ -54,6 +47,8 @@ pub struct Delivery {
     office: Office,
     stop: CancellationToken,
     workers: HashMap<ActionName, Workers>,
+    /// Those that were told to end. Whoever takes up their work begins when they have.
+    ending: HashMap<ActionName, TaskTracker>,
     roster: Arc<Roster>,
     tasks: JoinSet<()>,
 }
@@ -63,14 +58,7 @@ pub struct Delivery {
 struct Workers {
     configured: config::Action,
     stop: CancellationToken,
-    groups: HashMap<String, Arc<Unstored>>,
-}
-
-/// What is told although it could not be stored, in order. It outlives a worker whose action is configured otherwise.
-#[derive(Debug, Default)]
-struct Unstored {
-    notices: Mutex<VecDeque<Notice>>,
-    added: Notify,
+    tasks: TaskTracker,
 }
 
 impl Delivery {
@@ -84,6 +72,7 @@ impl Delivery {
             office,
             stop,
             workers: HashMap::new(),
+            ending: HashMap::new(),
             roster: Arc::default(),
             tasks: JoinSet::new(),
         };
@@ -97,7 +86,8 @@ impl Delivery {
         &self.roster
     }
 
-    /// Makes these the actions. One that did not change goes on as it is, unless what all have in common did.
+    /// Makes these the actions. One that did not change goes on as it is, unless what all have in common did. Of the
+    /// others the new workers begin once the old ones have ended: what those are in the act of telling is told once.
     pub fn take_over(
         &mut self,
         actions: &IndexMap<ActionName, config::Action>,
@@ -111,7 +101,10 @@ impl Delivery {
             let stays = same && actions.get(name) == Some(&workers.configured);
             if !stays {
                 workers.stop.cancel();
-                self.roster.leave(name, workers.groups.drain());
+                workers.tasks.close();
+                // They begin when those before them have ended, and end after them.
+                self.ending.insert(name.clone(), workers.tasks.clone());
+                self.roster.leave(name);
             }
             stays
         });
@@ -123,25 +116,12 @@ impl Delivery {
 
     /// Tells what could not be stored, as well as can be: it is lost if the process ends before.
     pub fn tell_unstored(&self, new: NewDelivery) {
-        let NewDelivery { action, group, notice, .. } = new;
-        let workers = self.workers.get(&action);
-        let Some(unstored) = workers.and_then(|workers| workers.groups.get(&group)) else {
-            error!(action.name = %action, "an alert is lost: its action does not run");
-            return;
-        };
-        let mut notices = unstored.notices.lock();
-        if notices.len() >= UNSTORED {
-            notices.pop_front();
-            error!(action.name = %action, "an alert is lost: more than {UNSTORED} wait that could not be stored");
-        }
-        notices.push_back(notice);
-        drop(notices);
-        unstored.added.notify_one();
+        self.roster.tell_unstored(new);
     }
 
     /// Waits until no worker is in the act of telling, for two seconds at most. The token must be cancelled.
     pub async fn finish(&mut self) {
-        let all = async { while self.tasks.join_next().await.is_some() {} };
+        let all = async { while self.tasks.join_next().await.is_some_and(ended) {} };
         // Whoever has not ended by then is cut off; what it was telling is told again at the next start.
         _ = tokio::time::timeout(FAREWELL + Duration::from_millis(100), all).await;
     }
@@ -153,7 +133,8 @@ impl Delivery {
             }
         }
         // What has ended needs no one to wait for it.
-        while self.tasks.try_join_next().is_some() {}
+        while self.tasks.try_join_next().is_some_and(ended) {}
+        self.ending.retain(|_, tasks| !tasks.is_empty());
     }
 
     fn employ(&mut self, name: &ActionName, configured: &config::Action) {
@@ -163,35 +144,38 @@ impl Delivery {
             error!(action.name = %name, "its options were accepted, but it cannot be built; please report this");
             return;
         };
-        let names = action.groups();
-        let mut left = self.roster.enter(name, action.clone(), names.clone());
-        let stop = self.stop.child_token();
-        let mut groups = HashMap::new();
-        for group in &names {
-            let unstored: Arc<Unstored> = left.remove(group).unwrap_or_default();
+        let (memories, mut orphans) = self.roster.enter(name, action.clone());
+        let (stop, tasks) = (self.stop.child_token(), TaskTracker::new());
+        let before = self.ending.get(name);
+        for (group, memory) in memories {
             let work = Work {
                 name: name.clone(),
-                group: group.clone(),
+                group,
                 action: action.clone(),
                 pace: Pace::new(kind.gathers, &configured.delivery),
                 rules: configured.delivery.clone(),
                 office: self.office.clone(),
-                unstored: unstored.clone(),
-                told: Vec::new(),
+                memory,
+                // What waits unstored for a group that is no more goes to the first one there is.
+                orphans: std::mem::take(&mut orphans),
                 roster: self.roster.clone(),
+                before: before.cloned(),
                 stop: stop.clone(),
+                end: self.stop.clone(),
             };
-            self.tasks.spawn(work.go_on());
-            groups.insert(group.clone(), unstored);
+            self.tasks.spawn(tasks.track_future(work.stay()));
         }
-        // What waits unstored for a group that is no more goes to the first one there is.
-        if let Some(first) = names.first().and_then(|first| groups.get(first)) {
-            for unstored in left.into_values() {
-                first.notices.lock().append(&mut unstored.notices.lock());
-            }
-            first.added.notify_one();
-        }
-        let workers = Workers { configured: configured.clone(), stop, groups };
+        let workers = Workers { configured: configured.clone(), stop, tasks };
         self.workers.insert(name.clone(), workers);
     }
+}
+
+/// Says so where a worker came to an end that none should.
+fn ended(result: Result<(), JoinError>) -> bool {
+    if let Err(reason) = result
+        && reason.is_panic()
+    {
+        error!(error = chain(&reason), "who tells of alerts has ended; please report this");
+    }
+    true
 }

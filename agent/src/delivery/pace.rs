@@ -54,8 +54,8 @@ impl Pace {
     /// How long to wait for more, where the first of what there is to tell was made at `made`. A clock that was set does
     /// not make it longer than it ever is.
     pub(super) fn gathering(&self, made: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
-        let left = (made + self.gather - now).min(self.gather);
-        left.to_std().unwrap_or_default()
+        let left = self.gather.checked_sub(&(now - made)).unwrap_or(self.gather);
+        left.min(self.gather).to_std().unwrap_or_default()
     }
 
     /// How long to wait until one more message may be sent.

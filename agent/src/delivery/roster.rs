@@ -3,32 +3,40 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use fletchck_shared::{ActionName, CheckName, Severity, Tz, policy::News};
+use indexmap::IndexMap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tracing::error;
 
-use super::{Office, Unstored};
+use super::{
+    Office,
+    memory::{Memory, UNSTORED},
+};
 use crate::{
     actions::{Action, Letter, Notice, TellError, To},
-    store::{ShownDelivery, StoreError},
+    store::{NewDelivery, ShownDelivery, StoreError},
 };
 
-/// Longest time that a test may take.
-const TRIAL: Duration = Duration::from_secs(60);
+/// Longest time that a test may take: whoever waits for it on a page waits 30 s.
+pub const TRIAL: Duration = Duration::from_secs(25);
 
 /// The actions as they run now. Shared by the engine, which says whom to tell, the workers, and whoever tries an action
 /// out.
 #[derive(Default)]
 pub struct Roster {
     desks: Mutex<HashMap<ActionName, Desk>>,
-    /// Unstored notices of workers that ended, until their successors take them over.
-    left: Mutex<HashMap<ActionName, HashMap<String, Arc<Unstored>>>>,
+    /// What workers knew that ended, until their successors take it over.
+    left: Mutex<HashMap<ActionName, Memories>>,
     /// What all deliveries have in common; `None` before the first of them.
     office: Mutex<Option<Office>>,
 }
 
+/// What the workers of each group know.
+type Memories = IndexMap<String, Arc<Memory>>;
+
 struct Desk {
     action: Arc<dyn Action>,
-    groups: Vec<String>,
+    groups: Memories,
     /// Wakes its workers from their pauses.
     nudge: Arc<Notify>,
 }
@@ -51,7 +59,7 @@ impl std::fmt::Debug for Roster {
 impl Roster {
     /// The groups of an action's recipients; `None`: it does not run.
     pub fn groups(&self, action: &ActionName) -> Option<Vec<String>> {
-        self.desks.lock().get(action).map(|desk| desk.groups.clone())
+        self.desks.lock().get(action).map(|desk| desk.groups.keys().cloned().collect())
     }
 
     /// Whether an action keeps an account of who has taken a failure on.
@@ -138,7 +146,7 @@ impl Roster {
         let (runs, groups) = {
             let desks = self.desks.lock();
             let desk = desks.get(action)?;
-            (desk.action.clone(), desk.groups.clone())
+            (desk.action.clone(), desk.groups.keys().cloned().collect::<Vec<_>>())
         };
         let notice = test_notice(site, by, office);
         let trials = groups.into_iter().map(|group| {
@@ -146,7 +154,7 @@ impl Roster {
             async move {
                 let address = format!("{action}/{group}");
                 let letter = Letter::of([notice], &address, office.link.as_deref());
-                let to = To { group: &group, store: &office.store };
+                let to = To { group: &group, store: &office.store, trial: true };
                 let answer = match letter {
                     Some(letter) => tokio::time::timeout(TRIAL, runs.tell(&letter, &to))
                         .await
@@ -168,26 +176,46 @@ impl Roster {
         self.desks.lock().get(action).map(|desk| desk.nudge.clone()).unwrap_or_default()
     }
 
-    /// An action begins; the unstored notices of the one before come back.
+    /// Has what could not be stored told all the same.
+    pub(super) fn tell_unstored(&self, new: NewDelivery) {
+        let NewDelivery { action, group, notice, made } = new;
+        let desks = self.desks.lock();
+        let groups = desks.get(&action).map(|desk| &desk.groups);
+        let memory = groups.and_then(|groups| groups.get(&group).or(groups.values().next()));
+        let Some(memory) = memory else {
+            error!(action.name = %action, "an alert for `{}` is lost, for its action does not run: {}", notice.check, notice.text);
+            return;
+        };
+        if memory.add(notice, made) {
+            error!(action.name = %action, "an alert is lost: more than {UNSTORED} wait that could not be stored");
+        }
+    }
+
+    /// An action begins. What the workers of each group knew before, or nothing, and what is left of groups that are no
+    /// more.
     pub(super) fn enter(
         &self,
         name: &ActionName,
         action: Arc<dyn Action>,
-        groups: Vec<String>,
-    ) -> HashMap<String, Arc<Unstored>> {
-        let desk = Desk { action, groups, nudge: Arc::default() };
+    ) -> (Memories, Vec<Arc<Memory>>) {
+        let mut left = self.left.lock().remove(name).unwrap_or_default();
+        let names = action.groups().into_iter();
+        let groups: Memories = names
+            .map(|group| {
+                let memory = left.swap_remove(&group).unwrap_or_default();
+                (group, memory)
+            })
+            .collect();
+        let desk = Desk { action, groups: groups.clone(), nudge: Arc::default() };
         self.desks.lock().insert(name.clone(), desk);
-        self.left.lock().remove(name).unwrap_or_default()
+        (groups, left.into_values().collect())
     }
 
     /// An action ends.
-    pub(super) fn leave(
-        &self,
-        name: &ActionName,
-        unstored: impl Iterator<Item = (String, Arc<Unstored>)>,
-    ) {
-        self.desks.lock().remove(name);
-        self.left.lock().insert(name.clone(), unstored.collect());
+    pub(super) fn leave(&self, name: &ActionName) {
+        if let Some(desk) = self.desks.lock().remove(name) {
+            self.left.lock().insert(name.clone(), desk.groups);
+        }
     }
 
     /// Forgets the actions that are no more. How many unstored notices were lost with each.
@@ -195,7 +223,7 @@ impl Roster {
         let mut left = self.left.lock();
         let gone = left.extract_if(|name, _| !stays(name));
         let lost = gone.map(|(name, groups)| {
-            (name, groups.values().map(|group| group.notices.lock().len()).sum())
+            (name, groups.values().map(|group| group.count_unstored()).sum())
         });
         lost.filter(|(_, lost)| *lost > 0).collect()
     }

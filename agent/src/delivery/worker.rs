@@ -1,17 +1,19 @@
 //! One worker: it tells one group of an action's recipients what there is to tell.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
-use fletchck_shared::{ActionName, CheckName, config, policy::QuietHours};
-use tokio_util::sync::CancellationToken;
+use chrono::{DateTime, Utc};
+use fletchck_shared::{ActionName, config, policy::QuietHours};
+use futures_util::FutureExt;
+use tokio::time::{Instant, sleep};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, warn};
 
-use super::{Office, Roster, Unstored, pace::Pace};
+use super::{Office, Roster, memory::Memory, pace::Pace};
 use crate::{
-    actions::{Action, Letter, TellError, To},
+    actions::{Action, Letter, Notice, TellError, To},
     chain,
-    store::{PendingDelivery, Tried},
+    store::{NewDelivery, PendingDelivery, Tried},
 };
 
 /// Pause after the first failure to tell; it doubles with every further one.
@@ -26,12 +28,19 @@ const LONGEST_WISH: Duration = Duration::from_secs(24 * 3600);
 /// Tries that are made whatever the clock says: it may have been set.
 const LEAST_TRIES: u32 = 5;
 
+/// Of what was tried before the program was started, this part of the time that it is tried for must pass anew before it is
+/// given up.
+const PART: u32 = 12;
+
 /// Most notices in one letter: enough that a site's checks, which fail as its uplink does and recover with it, fit in one
 /// with their failures.
 const TOGETHER: usize = 5000;
 
 /// How long one that is telling when the program ends may go on.
 pub(super) const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How long one that is telling when another takes its place may go on.
+const HANDOVER: Duration = Duration::from_secs(120);
 
 /// One worker.
 pub(super) struct Work {
@@ -41,11 +50,16 @@ pub(super) struct Work {
     pub(super) pace: Pace,
     pub(super) rules: config::Delivery,
     pub(super) office: Office,
-    pub(super) unstored: Arc<Unstored>,
-    /// Stored deliveries that were made, which is not noted yet.
-    pub(super) told: Vec<i64>,
+    pub(super) memory: Arc<Memory>,
+    /// What the workers of groups knew that are no more, where this one takes over from them.
+    pub(super) orphans: Vec<Arc<Memory>>,
     pub(super) roster: Arc<Roster>,
+    /// The workers before this one.
+    pub(super) before: Option<TaskTracker>,
+    /// Ends this worker.
     pub(super) stop: CancellationToken,
+    /// Ends all of them, with the program.
+    pub(super) end: CancellationToken,
 }
 
 /// What a worker does next.
@@ -59,17 +73,41 @@ enum Next {
 }
 
 impl Work {
-    pub(super) async fn go_on(mut self) {
+    /// Begins once the workers before it have ended, and tells until it is told to end. Should it fail over something, it
+    /// is said and it goes on: nobody else would tell what it does not.
+    pub(super) async fn stay(mut self) {
+        if let Some(before) = self.before.take() {
+            before.wait().await;
+        }
+        let mut rest = FIRST_PAUSE;
+        loop {
+            let began = Instant::now();
+            if AssertUnwindSafe(self.go_on()).catch_unwind().await.is_ok() {
+                return;
+            }
+            if began.elapsed() > LONGEST_PAUSE {
+                rest = FIRST_PAUSE;
+            }
+            error!(action.name = %self.name, "the program failed over what there is to tell, and goes on in {} s; please report what the log says above", rest.as_secs());
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = sleep(rest) => {}
+            }
+            rest = (rest * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn go_on(&mut self) {
         self.adopt().await;
         let stored = self.office.store.delivery_stored();
         let nudged = self.roster.nudged(&self.name);
+        let memory = self.memory.clone();
         while !self.stop.is_cancelled() {
             // Asked for before looking, so that nothing stored in between is slept over, and nobody's wish to try at once.
             let (woken, nudge) = (stored.notified(), nudged.notified());
             tokio::pin!(woken, nudge);
             woken.as_mut().enable();
             nudge.as_mut().enable();
-            self.tell_unstored().await;
             self.note_told().await;
             let pause = match self.next().await {
                 Next::Tell(pending) => match self.tell(pending).await {
@@ -78,7 +116,7 @@ impl Work {
                         tokio::select! {
                             () = self.stop.cancelled() => {}
                             () = nudge => {}
-                            () = tokio::time::sleep(pause) => {}
+                            () = sleep(pause) => {}
                         }
                         continue;
                     }
@@ -87,19 +125,23 @@ impl Work {
                 Next::Wait(pause) => pause,
                 Next::Rest => Duration::MAX,
             };
-            let pause = if self.told.is_empty() { pause } else { pause.min(FIRST_PAUSE) };
+            let noted = memory.to_note().is_empty();
+            let pause = if noted { pause } else { pause.min(FIRST_PAUSE) };
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 () = woken => {}
                 () = nudge => {}
-                () = self.unstored.added.notified() => {}
-                () = tokio::time::sleep(pause) => {}
+                () = memory.added.notified() => {}
+                () = sleep(pause) => {}
             }
         }
     }
 
     /// Takes over what was meant for groups that this action no longer has.
-    async fn adopt(&self) {
+    async fn adopt(&mut self) {
+        for orphan in self.orphans.drain(..) {
+            self.memory.take_over(&orphan);
+        }
         let Some(groups) = self.roster.groups(&self.name) else { return };
         if groups.first() != Some(&self.group) {
             return;
@@ -116,15 +158,20 @@ impl Work {
     }
 
     async fn next(&mut self) -> Next {
-        let store = &self.office.store;
-        let mut pending = match store.pending_deliveries(&self.name, &self.group, TOGETHER).await {
-            Ok(pending) => pending,
-            Err(reason) => {
-                error!(action.name = %self.name, error = chain(&reason), "what is to be told cannot be read");
-                return Next::Wait(FIRST_PAUSE);
-            }
-        };
-        pending.retain(|pending| !self.told.contains(&pending.id));
+        let mut unread = false;
+        let (told, unstored) = (self.memory.to_note(), self.memory.unstored());
+        let most = TOGETHER + told.len();
+        let stored = self.office.store.pending_deliveries(&self.name, &self.group, most).await;
+        let stored = stored.unwrap_or_else(|reason| {
+            error!(action.name = %self.name, error = chain(&reason), "what is to be told cannot be read");
+            unread = true;
+            Vec::new()
+        });
+        let mut pending = in_order(stored, unstored);
+        pending.retain(|pending| !self.memory.knows_told(pending.id));
+        if unread && pending.is_empty() {
+            return Next::Wait(FIRST_PAUSE);
+        }
         let now = self.office.clock.now();
         let (pending, quiet) = self.awake(pending, now);
         let Some(first) = pending.first() else {
@@ -161,48 +208,6 @@ impl Work {
         }
     }
 
-    async fn tell_unstored(&mut self) {
-        loop {
-            // It stays where it is until it is told: this worker may be replaced in between.
-            let Some(notice) = self.unstored.notices.lock().front().cloned() else { return };
-            let check = notice.check.clone();
-            // What is stored of the same check came before it.
-            let before = self.stored_of(&check).await;
-            let notices = before.iter().map(|pending| pending.notice.clone()).chain([notice]);
-            let Some(letter) = Letter::of(notices, &self.address(), self.link()) else { return };
-            match self.send(&letter).await {
-                None => return,
-                Some(Ok(_)) => {
-                    self.told.extend(before.iter().map(|pending| pending.id));
-                    self.unstored.notices.lock().pop_front();
-                }
-                Some(Err(failure)) if failure.permanent => {
-                    error!(action.name = %self.name, "an alert for `{check}` is lost, for it could neither be stored nor told: {}", failure.text);
-                    self.unstored.notices.lock().pop_front();
-                }
-                Some(Err(failure)) => {
-                    warn!(action.name = %self.name, "alert for `{check}` neither stored nor sent, trying again: {}", failure.text);
-                    let pause = failure.retry_after.unwrap_or(FIRST_PAUSE * 10);
-                    tokio::select! {
-                        () = self.stop.cancelled() => return,
-                        () = tokio::time::sleep(pause.min(LONGEST_WISH)) => {}
-                    }
-                }
-            }
-        }
-    }
-
-    /// What is stored of a check and was not told.
-    async fn stored_of(&self, check: &CheckName) -> Vec<PendingDelivery> {
-        let stored = self.office.store.pending_deliveries(&self.name, &self.group, TOGETHER).await;
-        let mut stored = stored.unwrap_or_else(|reason| {
-            error!(action.name = %self.name, error = chain(&reason), "what is to be told cannot be read");
-            Vec::new()
-        });
-        stored.retain(|pending| pending.notice.check == *check && !self.told.contains(&pending.id));
-        stored
-    }
-
     /// Tells these, and notes what became of it. The pause to make, where that failed.
     async fn tell(&mut self, pending: Vec<PendingDelivery>) -> Option<Duration> {
         let notices = pending.iter().map(|pending| pending.notice.clone());
@@ -211,7 +216,7 @@ impl Work {
             Ok(answer) => {
                 self.pace.sent();
                 debug!(action.name = %self.name, "told: {answer}");
-                self.told.extend(pending.iter().map(|pending| pending.id));
+                self.memory.told(pending.iter().map(|pending| pending.id));
                 self.note_told().await;
                 None
             }
@@ -219,40 +224,51 @@ impl Work {
         }
     }
 
-    /// Tells, whatever becomes of this worker meanwhile. `None`: the program ended before there was an answer.
+    /// Tells, whatever becomes of this worker meanwhile. `None`: it had to end before there was an answer.
     async fn send(&self, letter: &Letter) -> Option<Result<String, TellError>> {
-        let to = To { group: &self.group, store: &self.office.store };
+        let to = To { group: &self.group, store: &self.office.store, trial: false };
+        let telling = AssertUnwindSafe(self.action.tell(letter, &to)).catch_unwind();
         let farewell = async {
+            self.end.cancelled().await;
+            sleep(FAREWELL).await;
+        };
+        let handover = async {
             self.stop.cancelled().await;
-            tokio::time::sleep(FAREWELL).await;
+            sleep(HANDOVER).await;
         };
         tokio::select! {
-            answer = self.action.tell(letter, &to) => Some(answer),
+            answer = telling => Some(answer.unwrap_or_else(|_| {
+                error!(action.name = %self.name, "the program failed over an alert; please report what the log says above");
+                Err(TellError::passing("the program failed over it; its log says where"))
+            })),
             () = farewell => None,
+            () = handover => None,
         }
     }
 
     /// Notes what was told. What the store refuses to note is noted later, is not told again until then, and holds up
     /// nothing else.
     async fn note_told(&mut self) {
-        if self.told.is_empty() {
+        let told = self.memory.to_note();
+        if told.is_empty() {
             return;
         }
-        match self.office.store.delivered(self.told.clone()).await {
-            Ok(()) => self.told.clear(),
+        match self.office.store.delivered(told.clone()).await {
+            Ok(()) => self.memory.noted(&told),
             Err(reason) => {
                 error!(action.name = %self.name, error = chain(&reason), "that an alert was told cannot be noted, trying again");
             }
         }
     }
 
-    async fn note_failed(&self, pending: &[PendingDelivery], failure: &TellError) -> Duration {
+    async fn note_failed(&mut self, pending: &[PendingDelivery], failure: &TellError) -> Duration {
         let now = self.office.clock.now();
-        let longest = TimeDelta::from_std(self.rules.retry_for).unwrap_or(TimeDelta::MAX);
-        let hopeless = |pending: &&PendingDelivery| {
-            failure.permanent || (now - pending.made >= longest && pending.tries + 1 >= LEAST_TRIES)
+        let hopeless = |pending: &PendingDelivery| {
+            let outlived = self.outlived(pending, now);
+            failure.permanent || (outlived && pending.tries + 1 >= LEAST_TRIES)
         };
-        let (given_up, again): (Vec<_>, Vec<_>) = pending.iter().partition(hopeless);
+        let (given_up, again): (Vec<_>, Vec<_>) = pending.iter().partition(|one| hopeless(one));
+        self.memory.forget(given_up.iter().map(|pending| pending.id));
         let heir = self.rules.failover.as_ref().filter(|_| !given_up.is_empty());
         let heir = heir.and_then(|heir| Some((heir.clone(), self.roster.groups(heir)?)));
         let what = match pending {
@@ -265,10 +281,15 @@ impl Work {
             (None, true) => "trying again".into(),
         };
         warn!(action.name = %self.name, "{what} not sent, {next}: {}", failure.text);
+        for lost in given_up.iter().filter(|pending| !pending.stored()) {
+            self.give_up_unstored(&lost.notice, heir.as_ref(), now);
+        }
         // Of what is tried together the oldest counts: more that comes does not shorten the pauses.
         let tries = again.iter().map(|pending| pending.tries).max().unwrap_or(0);
         let nothing_left = again.is_empty();
-        let ids = |list: &[&PendingDelivery]| list.iter().map(|pending| pending.id).collect();
+        let ids = |list: &[&PendingDelivery]| {
+            list.iter().filter(|pending| pending.stored()).map(|pending| pending.id).collect()
+        };
         let tried = Tried {
             again: ids(&again),
             given_up: ids(&given_up),
@@ -276,13 +297,48 @@ impl Work {
             error: failure.text.clone(),
             at: now,
         };
-        if let Err(reason) = self.office.store.not_delivered(tried).await {
-            error!(action.name = %self.name, error = chain(&reason), "what became of a delivery cannot be noted");
-        } else if nothing_left {
+        let nothing_stored = tried.again.is_empty() && tried.given_up.is_empty();
+        let noted = nothing_stored || self.note_tried(tried).await;
+        if noted && nothing_left {
             return Duration::ZERO;
         }
         let wish = failure.retry_after.unwrap_or_default().min(LONGEST_WISH);
         pause(tries).max(wish)
+    }
+
+    /// Whether this, which failed once more, was tried for as long as it may be. Only time that has really passed counts,
+    /// for the clock may have been set; of what the program tried before it was started, a good part of it.
+    fn outlived(&self, pending: &PendingDelivery, now: DateTime<Utc>) -> bool {
+        let longest = self.rules.retry_for;
+        let (waited, earlier) = self.memory.failed(pending);
+        let old = (now - pending.made).to_std().is_ok_and(|age| age >= longest);
+        waited >= longest || (earlier && old && waited >= longest / PART)
+    }
+
+    /// What could neither be stored nor told goes to whoever stands in, or is at least in the log.
+    fn give_up_unstored(
+        &self,
+        notice: &Notice,
+        heir: Option<&(ActionName, Vec<String>)>,
+        now: DateTime<Utc>,
+    ) {
+        let Some((heir, groups)) = heir else {
+            error!(action.name = %self.name, "an alert is lost, for it could neither be stored nor told: `{}` {}: {}", notice.check, notice.word(), notice.text);
+            return;
+        };
+        for group in groups {
+            let (action, group, notice) = (heir.clone(), group.clone(), notice.clone());
+            self.roster.tell_unstored(NewDelivery { action, group, notice, made: now });
+        }
+    }
+
+    /// Whether the store took what became of deliveries.
+    async fn note_tried(&self, tried: Tried) -> bool {
+        let noted = self.office.store.not_delivered(tried).await;
+        if let Err(reason) = &noted {
+            error!(action.name = %self.name, error = chain(reason), "what became of a delivery cannot be noted");
+        }
+        noted.is_ok()
     }
 
     fn address(&self) -> String {
@@ -292,6 +348,18 @@ impl Work {
     fn link(&self) -> Option<&str> {
         self.office.link.as_deref()
     }
+}
+
+/// What is stored and what could not be, each in its order, by the time it was made.
+fn in_order(stored: Vec<PendingDelivery>, unstored: Vec<PendingDelivery>) -> Vec<PendingDelivery> {
+    let mut all = Vec::with_capacity(stored.len() + unstored.len());
+    let mut stored = stored.into_iter().peekable();
+    for one in unstored {
+        all.extend(std::iter::from_fn(|| stored.next_if(|stored| stored.made <= one.made)));
+        all.push(one);
+    }
+    all.extend(stored);
+    all
 }
 
 /// What is grave enough for quiet hours, with all that is to be told of the same checks, so that its order stays.

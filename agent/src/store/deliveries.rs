@@ -18,7 +18,7 @@ const DEAD_KEPT: i64 = 30;
 /// A delivery that is still to be made.
 #[derive(Clone, Debug)]
 pub struct PendingDelivery {
-    /// Its id; lower ones are older.
+    /// Its id; lower ones are older. Below zero for what could not be stored.
     pub id: i64,
     /// How often it was tried.
     pub tries: u32,
@@ -26,6 +26,13 @@ pub struct PendingDelivery {
     pub made: DateTime<Utc>,
     /// What is told.
     pub notice: Notice,
+}
+
+impl PendingDelivery {
+    /// Whether the store knows of it.
+    pub fn stored(&self) -> bool {
+        self.id > 0
+    }
 }
 
 /// A delivery as a person sees it: it waits, or was given up.

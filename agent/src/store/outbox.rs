@@ -39,6 +39,21 @@ impl Store {
         .await
     }
 
+    /// Whether this message still waits for the broker to acknowledge it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn is_outgoing(&self, topic: &str, payload: &[u8]) -> Result<bool, StoreError> {
+        let (topic, payload) = (topic.to_owned(), payload.to_owned());
+        self.call(move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM outbox WHERE topic = ?1 AND payload = ?2)",
+            )?;
+            select.query_row(params![topic, payload], |row| row.get(0))
+        })
+        .await
+    }
+
     /// Forgets messages that the broker has acknowledged.
     ///
     /// # Errors

@@ -51,6 +51,8 @@ const FORM_MAX: usize = 16 * 1024;
 /// How long a request may take until its answer begins. A login waits for those before it, a second each at most.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+const _: () = assert!(fletchck_agent::delivery::TRIAL.as_secs() + 5 <= TIMEOUT.as_secs());
+
 /// All pages of a site.
 pub fn router(state: WebState) -> Router {
     Router::new()

@@ -28,6 +28,15 @@ pub trait Kinds {
     fn out_of_place(&self, _kind: &str, _site: &Site) -> Option<(&'static str, &'static str)> {
         None
     }
+
+    /// Why an action of this type can tell nobody at a site with these sections, and what would be right; `None`: it can.
+    fn action_out_of_place(
+        &self,
+        _kind: &str,
+        _site: &Site,
+    ) -> Option<(&'static str, &'static str)> {
+        None
+    }
 }
 
 /// Types of checks that sites of the original may have. One that [`Kinds::checks`] lacks is not a slip of its owner's.

@@ -9,7 +9,7 @@ use fletchck_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{done, reached};
+use super::deciding::{done, reached};
 use crate::fleet::{SECRET, agent};
 
 fn hub(port: u16) -> Value {

@@ -252,7 +252,7 @@ impl Shape {
                 }
                 return Some(());
             }
-            Self::Word => Field::Word(Word(short(words.next()?)?)),
+            Self::Word => Field::Word(Word(short(words.next()?).filter(|word| !word.is_empty())?)),
             Self::Rest => Field::Text(text::meaning(words.next()?)?),
             Self::Hex => Field::Hex(unhex(&words.collect::<String>())?),
             Self::Base64 => Field::Base64(STANDARD.decode(words.collect::<String>()).ok()?),

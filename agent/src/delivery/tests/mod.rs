@@ -1,10 +1,13 @@
 //! The workers over a real store, by a clock that moves only when it is moved.
 
+mod faults;
 mod pauses;
 mod stories;
 mod unstored;
 
 use std::{
+    cell::Cell,
+    collections::VecDeque,
     sync::mpsc::{Sender, channel},
     time::Duration,
 };
@@ -12,11 +15,12 @@ use std::{
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use fletchck_shared::{CheckName, Severity, policy::News};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::*;
 use crate::{
-    actions::{Action, Entry, Letter, TellError, To},
+    actions::{Action, Entry, Letter, Notice, TellError, To},
     store::{Batch, ShownDelivery},
 };
 
@@ -34,6 +38,10 @@ struct Ear {
     down: Mutex<Option<TellError>>,
     /// Whether it never answers.
     hangs: bool,
+    /// How long it takes to answer.
+    slow: Duration,
+    /// How often it fails in a way that nobody foresaw.
+    breaks: Mutex<u32>,
     /// Each try, when it came, and whether it was taken.
     tries: Mutex<Vec<(DateTime<Utc>, Letter, bool)>>,
 }
@@ -47,6 +55,14 @@ impl Action for Ear {
         self.tries.lock().push((now(), letter.clone(), taken));
         if self.hangs {
             std::future::pending::<()>().await;
+        }
+        if !self.slow.is_zero() {
+            tokio::time::sleep(self.slow).await;
+        }
+        let mut breaks = self.breaks.lock();
+        if *breaks > 0 {
+            *breaks -= 1;
+            panic!("nobody foresaw this");
         }
         answer.map(|()| "heard".into())
     }
@@ -95,6 +111,10 @@ fn word(news: News) -> char {
 thread_local! {
     /// When the clock of this test began to stand still.
     static BEGAN: Instant = Instant::now();
+    /// Days by which the clock of the actions is ahead of it.
+    static AHEAD: Cell<i64> = const { Cell::new(0) };
+    /// How often that clock cannot be read.
+    static BROKEN: Cell<u32> = const { Cell::new(0) };
 }
 
 fn begin() -> DateTime<Utc> {
@@ -107,6 +127,15 @@ fn now() -> DateTime<Utc> {
     begin() + TimeDelta::from_std(passed).expect("not that long")
 }
 
+/// What time it is for the actions.
+fn clock() -> DateTime<Utc> {
+    if BROKEN.get() > 0 {
+        BROKEN.set(BROKEN.get() - 1);
+        panic!("the clock stands still");
+    }
+    now() + TimeDelta::days(AHEAD.get())
+}
+
 fn seconds(at: DateTime<Utc>) -> f64 {
     (at - begin()).as_seconds_f64()
 }
@@ -116,7 +145,6 @@ struct Desk {
     store: Store,
     roster: Arc<Roster>,
     stop: CancellationToken,
-    unstored: HashMap<ActionName, Arc<Unstored>>,
     /// While something holds a thread, time does not pass by itself.
     _still: Sender<()>,
     _folder: tempfile::TempDir,
@@ -131,23 +159,14 @@ impl Desk {
         let store = Store::open(&folder.path().join("store")).expect("a store");
         let roster = Arc::<Roster>::default();
         roster.set_office(office(&store));
-        Self {
-            store,
-            roster,
-            stop: CancellationToken::new(),
-            unstored: HashMap::new(),
-            _still: still,
-            _folder: folder,
-        }
+        Self { store, roster, stop: CancellationToken::new(), _still: still, _folder: folder }
     }
 
     /// Has an ear told by these rules, as a type whose messages are gathered or not.
     fn employ(&mut self, action: &str, ear: &Arc<Ear>, gathers: bool, rules: config::Delivery) {
         let name = ActionName::try_from(action).expect("a name");
-        let groups = vec![String::new()];
-        self.roster.enter(&name, ear.clone(), groups);
-        let unstored = Arc::<Unstored>::default();
-        self.unstored.insert(name.clone(), unstored.clone());
+        let (memories, orphans) = self.roster.enter(&name, ear.clone());
+        let (_, memory) = memories.into_iter().next().expect("a group");
         let work = Work {
             name,
             group: String::new(),
@@ -155,12 +174,14 @@ impl Desk {
             pace: Pace::new(gathers, &rules),
             rules,
             office: office(&self.store),
-            unstored,
-            told: Vec::new(),
+            memory,
+            orphans,
             roster: self.roster.clone(),
+            before: None,
             stop: self.stop.child_token(),
+            end: self.stop.clone(),
         };
-        tokio::spawn(work.go_on());
+        tokio::spawn(work.stay());
     }
 
     /// Stores what is to be told by `mail` now: `a:F b:P`.
@@ -177,6 +198,16 @@ impl Desk {
         });
         let batch = Batch { deliveries: deliveries.collect(), ..Batch::default() };
         self.store.commit(batch).await.expect("stored");
+        self.settle().await;
+    }
+
+    /// Has told by `mail` what could not be stored.
+    async fn tell_unstored(&self, news: &str) {
+        for news in news.split(' ') {
+            let (action, group) = (ActionName::try_from("mail").expect("a name"), String::new());
+            let (notice, made) = (notice(news), now());
+            self.roster.tell_unstored(NewDelivery { action, group, notice, made });
+        }
         self.settle().await;
     }
 
@@ -207,6 +238,12 @@ impl Desk {
         self.store.shown_deliveries(false, 10_000).await.expect("read").len()
     }
 
+    /// Has the store refuse to be written, as on a full disk, or take it again.
+    async fn refuse(&self, refuses: bool) {
+        let pragma = format!("PRAGMA query_only = {}", u8::from(refuses));
+        self.store.call(move |db| db.execute_batch(&pragma)).await.expect("set");
+    }
+
     async fn dead(&self) -> Vec<ShownDelivery> {
         self.store.shown_deliveries(true, 10_000).await.expect("read")
     }
@@ -221,7 +258,7 @@ impl Drop for Desk {
 fn office(store: &Store) -> Office {
     Office {
         store: store.clone(),
-        clock: Clock::new(now, || BEGAN.with(|began| began.elapsed())),
+        clock: Clock::new(clock, || BEGAN.with(|began| began.elapsed())),
         zone: Tz::UTC,
         link: None,
     }

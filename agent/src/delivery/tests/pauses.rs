@@ -48,11 +48,7 @@ async fn a_wish_to_be_left_alone_is_obeyed_whatever_comes() {
         desk.pass(secs(1)).await;
         desk.put(&format!("check-{n}:F")).await;
         // What could not be stored is no reason either.
-        let name = ActionName::try_from("mail").expect("a name");
-        let unstored = &desk.unstored[&name];
-        unstored.notices.lock().push_back(notice("z:F"));
-        unstored.added.notify_one();
-        desk.settle().await;
+        desk.tell_unstored("z:F").await;
     }
     assert_eq!(ear.tried(), [0.0]);
     desk.pass(secs(20)).await;

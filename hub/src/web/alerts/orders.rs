@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use fletchck_agent::engine::Request;
 use fletchck_shared::{
     ActionName, CheckName,
@@ -310,7 +310,7 @@ fn when(state: &WebState, order: &Silencing) -> Result<When, Box<Response>> {
     let moment = |text: &str| -> Result<Option<DateTime<Utc>>, Box<Response>> {
         match text.trim() {
             "" => Ok(None),
-            text => time::moment(text, zone).map(Some).ok_or_else(|| {
+            text => time::moment(text, zone).filter(is_likely).map(Some).ok_or_else(|| {
                 wrong(&format!("`{text}` is no time; write it as in 2026-11-29 02:00."))
             }),
         }
@@ -364,6 +364,11 @@ fn span(text: &str) -> Result<Option<chrono::TimeDelta>, Box<Response>> {
             wrong(&format!("`{text}` is no length of time; write {}.", length::RIGHT))
         }),
     }
+}
+
+/// Whether somebody may mean this time: what is added to it stays a time as well.
+fn is_likely(at: &DateTime<Utc>) -> bool {
+    (1970..=9999).contains(&at.year())
 }
 
 fn bounded(text: &str) -> String {

@@ -276,6 +276,7 @@ async fn a_silence_that_makes_no_sense_is_refused_in_a_sentence() {
         (vec![check], "Say for how long: minutes"),
         (vec![check, ("for", "2 fortnights")], "`2 fortnights` is no length of time"),
         (vec![check, ("start", "tomorrow"), ("for", "1h")], "`tomorrow` is no time"),
+        (vec![check, ("start", "+262142-12-31T23:00:00Z"), ("for", "1w")], "is no time; write it"),
         (vec![check, ("end", "2020-01-01 00:00")], "It ends before it begins"),
         (vec![("label", "barn"), ("for", "1h")], "A label is written as `key=value`"),
         (vec![check, ("cron", "sun weekday 2 hr")], "Say how long it lasts each time"),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{delivery::delivery, options, policy};
 use crate::{
     ActionName, Severity,
-    config::{Action, Fault, Kinds, ORIGINAL_ACTIONS, Path, near, table::Table},
+    config::{Action, Fault, Kinds, ORIGINAL_ACTIONS, Path, Site, near, table::Table},
 };
 
 /// Reads every action, and the names of those that are left out.
@@ -14,12 +14,18 @@ pub(super) fn actions(
     map: &Map<String, Value>,
     path: &Path,
     kinds: &impl Kinds,
+    site: &Site,
     faults: &mut Vec<Fault>,
 ) -> (IndexMap<ActionName, Action>, Vec<String>) {
     let mut actions = IndexMap::new();
     let mut left_out = Vec::new();
     for (name, value) in map {
-        match action(name, value, path.key(name), kinds, faults) {
+        let action = action(name, value, path.key(name), kinds, faults);
+        let wrong = action.as_ref().and_then(|(_, it)| kinds.action_out_of_place(&it.kind, site));
+        if let Some((wrong, right)) = wrong {
+            faults.push(Fault::error(path.key(name).key("type"), wrong, right));
+        }
+        match action.filter(|_| wrong.is_none()) {
             Some((name, action)) => _ = actions.insert(name, action),
             None => left_out.push(name.clone()),
         }

@@ -68,7 +68,7 @@ pub fn read(value: &Value, kinds: &impl Kinds, host: Tz) -> (Site, Vec<Fault>) {
     let mut left_out = Vec::new();
     if let Some(map) = table.object("actions") {
         let path = table.path("actions");
-        (site.actions, left_out) = action::actions(map, &path, kinds, &mut faults);
+        (site.actions, left_out) = action::actions(map, &path, kinds, &site, &mut faults);
     }
     let actions = edges::Names::new(site.actions.keys().cloned(), left_out);
     site.fleet.hub = site.broker.is_some();

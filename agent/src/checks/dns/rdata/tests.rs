@@ -94,6 +94,13 @@ fn a_record_without_a_text_is_written_as_one_of_no_bytes() {
     assert_eq!(Rdata::parse(kind, "\\# 0"), Some(empty));
 }
 
+/// It was taken, and written as nothing between two spaces.
+#[test]
+fn a_word_between_quotes_has_something_in_it() {
+    assert_eq!(parse("CAA", "0 \"\" \"ca.example.org\""), None);
+    assert!(parse("CAA", "0 \"issue\" \"ca.example.org\"").is_some());
+}
+
 proptest! {
     #[test]
     fn no_text_is_too_strange(

@@ -1,0 +1,137 @@
+//! What the workers of a group know beside the store. It outlives a worker whose action is configured otherwise.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
+use tokio::{sync::Notify, time::Instant};
+
+use crate::{actions::Notice, store::PendingDelivery};
+
+/// Most notices of one group that wait without being stored.
+pub(super) const UNSTORED: usize = 1000;
+
+/// What the workers of a group know beside the store.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    known: Mutex<Known>,
+    /// Woken whenever there is more to tell that could not be stored.
+    pub(super) added: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// What is told although it could not be stored, in order. Its numbers are below zero.
+    unstored: VecDeque<PendingDelivery>,
+    /// The number that was given last.
+    last: i64,
+    /// Stored deliveries that were made, which is not noted yet.
+    told: BTreeSet<i64>,
+    /// Deliveries that failed.
+    failed: HashMap<i64, Failing>,
+}
+
+/// Since when a delivery fails.
+#[derive(Clone, Copy, Debug)]
+struct Failing {
+    since: Instant,
+    /// Whether the program had tried it before it was started this time.
+    earlier: bool,
+}
+
+impl Memory {
+    /// Takes in what could not be stored. Whether another one is lost for it.
+    pub(super) fn add(&self, notice: Notice, made: DateTime<Utc>) -> bool {
+        let mut known = self.known.lock();
+        let lost = known.unstored.len() >= UNSTORED;
+        if lost {
+            known.unstored.pop_front();
+        }
+        known.last -= 1;
+        let id = known.last;
+        known.unstored.push_back(PendingDelivery { id, tries: 0, made, notice });
+        drop(known);
+        self.added.notify_one();
+        lost
+    }
+
+    /// What could not be stored, oldest first.
+    pub(super) fn unstored(&self) -> Vec<PendingDelivery> {
+        self.known.lock().unstored.iter().cloned().collect()
+    }
+
+    pub(super) fn count_unstored(&self) -> usize {
+        self.known.lock().unstored.len()
+    }
+
+    /// These were told: what is stored of them is still to be noted.
+    pub(super) fn told(&self, ids: impl IntoIterator<Item = i64>) {
+        let mut known = self.known.lock();
+        for id in ids {
+            known.forget(id);
+            if id > 0 {
+                known.told.insert(id);
+            }
+        }
+    }
+
+    /// Whether this was told, which is not noted yet.
+    pub(super) fn knows_told(&self, id: i64) -> bool {
+        self.known.lock().told.contains(&id)
+    }
+
+    /// What was told, which is not noted yet.
+    pub(super) fn to_note(&self) -> Vec<i64> {
+        self.known.lock().told.iter().copied().collect()
+    }
+
+    /// That these were told is noted.
+    pub(super) fn noted(&self, ids: &[i64]) {
+        let mut known = self.known.lock();
+        for id in ids {
+            known.told.remove(id);
+        }
+    }
+
+    /// This failed once more. For how long it has, by a clock that nobody sets, and whether it had before this start of
+    /// the program.
+    pub(super) fn failed(&self, delivery: &PendingDelivery) -> (Duration, bool) {
+        let mut known = self.known.lock();
+        if let Some(unstored) = known.unstored.iter_mut().find(|other| other.id == delivery.id) {
+            unstored.tries = unstored.tries.saturating_add(1);
+        }
+        let first = Failing { since: Instant::now(), earlier: delivery.tries > 0 };
+        let failing = known.failed.entry(delivery.id).or_insert(first);
+        (failing.since.elapsed(), failing.earlier)
+    }
+
+    /// These are no longer to be told.
+    pub(super) fn forget(&self, ids: impl IntoIterator<Item = i64>) {
+        let mut known = self.known.lock();
+        ids.into_iter().for_each(|id| known.forget(id));
+    }
+
+    /// Takes over what the workers of a group knew that is no more.
+    pub(super) fn take_over(&self, other: &Self) {
+        let Known { unstored, mut told, failed, .. } = std::mem::take(&mut *other.known.lock());
+        let mut known = self.known.lock();
+        known.told.append(&mut told);
+        known.failed.extend(failed.into_iter().filter(|(id, _)| *id > 0));
+        drop(known);
+        for PendingDelivery { notice, made, .. } in unstored {
+            self.add(notice, made);
+        }
+    }
+}
+
+impl Known {
+    fn forget(&mut self, id: i64) {
+        self.failed.remove(&id);
+        if id < 0 {
+            self.unstored.retain(|unstored| unstored.id != id);
+        }
+    }
+}
