@@ -56,6 +56,8 @@ struct Agent {
     doubted: Option<DateTime<Utc>>,
     /// When it, or the broker about it, was heard last.
     heard: Option<DateTime<Utc>>,
+    /// When it was last heard of as living.
+    lived: Option<DateTime<Utc>>,
     /// Whether its labels were told since this hub started.
     labelled: bool,
     told: Told,
@@ -103,7 +105,7 @@ impl Agents {
     /// within the time that they have to come back are away.
     pub fn doubt(&mut self, since: DateTime<Utc>) {
         let open = |agent: &&mut Agent| {
-            let settled = agent.heard.is_some_and(|heard| heard >= since);
+            let settled = agent.heard.is_some_and(|heard| heard >= since) && agent.settled(since);
             (agent.view.online || agent.due.is_some()) && !settled
         };
         let doubted = self.agents.values_mut().filter(open).map(|agent| {
@@ -134,8 +136,9 @@ impl Agents {
         if !birth && agent.newer_than(spoken.connected) {
             return Some(Vec::new());
         }
+        let known = spoken.connected.is_some() && spoken.connected == agent.connected;
         agent.connected = spoken.connected.or(agent.connected);
-        Some(if online { self.arrive(id, spoken.at) } else { self.leave(id, spoken) })
+        Some(if online { self.arrive(id, spoken.at) } else { self.leave(id, spoken, known) })
     }
 
     /// Who an agent says it is. `None`: there are more agents than may be.
@@ -167,7 +170,7 @@ impl Agents {
     ) -> Vec<Effect> {
         match self.agents.get_mut(id) {
             Some(agent) if agent.view.online => {
-                agent.heard = Some(at);
+                (agent.heard, agent.lived) = (Some(at), Some(at));
                 Vec::new()
             }
             Some(agent) if agent.gone_since(seen) => Vec::new(),
@@ -228,7 +231,7 @@ impl Agents {
         if let Some(due) = agent.due.take() {
             self.due.remove(&(due, id.clone()));
         }
-        agent.heard = Some(at);
+        (agent.heard, agent.lived) = (Some(at), Some(at));
         if !agent.view.online {
             agent.view.online = true;
             agent.view.since = at;
@@ -242,13 +245,15 @@ impl Agents {
         effects
     }
 
-    fn leave(&mut self, id: &AgentId, Spoken { at, retained, .. }: Spoken) -> Vec<Effect> {
+    /// `known`: its connection was heard of before, so where the agent was not heard since an outage, that ended it.
+    fn leave(&mut self, id: &AgentId, spoken: Spoken, known: bool) -> Vec<Effect> {
+        let Spoken { at, retained, .. } = spoken;
         let grace = self.grace;
         let Some(agent) = self.agents.get_mut(id) else { return Vec::new() };
         // One that has longer to come back, as its broker was away, was there by now if it dies just now.
-        let sooner = |due| !retained && at + grace < due;
-        let known = agent.told == Told::Away || agent.due.is_some_and(|due| !sooner(due));
-        if !agent.view.online && known {
+        let sooner = |due| !retained && !known && at + grace < due;
+        let waited = agent.told == Told::Away || agent.due.is_some_and(|due| !sooner(due));
+        if !agent.view.online && waited {
             return Vec::new();
         }
         agent.view.online = false;
@@ -295,9 +300,17 @@ impl Agent {
             due: None,
             doubted: None,
             heard: None,
+            lived: None,
             labelled: false,
             told: Told::Nothing,
         }
+    }
+
+    /// Whether what was heard of it once the broker was back says how it stands. A death does not where the agent was there
+    /// before the outage: a broker that stops tells of the deaths of all, at once or once it is back.
+    fn settled(&self, since: DateTime<Utc>) -> bool {
+        let died_since = self.doubted.is_none_or(|doubted| doubted >= since);
+        self.view.online || (died_since && self.lived.is_none_or(|lived| lived >= since))
     }
 
     /// Whether it was gone, as far as is known, after it saw this.

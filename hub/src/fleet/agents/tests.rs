@@ -161,6 +161,40 @@ fn an_agent_that_dies_before_its_birth_after_an_outage_is_not_waited_for() {
 }
 
 #[test]
+fn deaths_that_a_broker_tells_of_as_it_stops_are_no_alerts_however_long_it_is_away() {
+    let kept = |at| Spoken { retained: true, ..live(at, 0) };
+    // The will comes before the broker goes, and is kept; or it waits for the hub, and comes as soon as the broker is back.
+    for (before, after) in [
+        (Some(live(98, 0)), Some(kept(150))),
+        (Some(live(98, 0)), Some(live(150, 0))),
+        (Some(live(98, 0)), None),
+        (None, Some(kept(150))),
+        (None, Some(live(150, 0))),
+    ] {
+        for known_first in [true, false] {
+            let mut agents = agents();
+            status(&mut agents, true, live(0, 0));
+            if let Some(before) = before {
+                assert_eq!(status(&mut agents, false, before), "-nas");
+            }
+            // That the broker is back is known a moment before, or after.
+            if known_first {
+                agents.doubt(at(149));
+            }
+            if let Some(after) = after {
+                status(&mut agents, false, after);
+            }
+            if !known_first {
+                agents.doubt(at(149));
+            }
+            assert_eq!(agents.next(), Some(at(269)), "{before:?} {after:?} {known_first}");
+            assert_eq!(status(&mut agents, true, live(200, 199)), "+nas");
+            assert_eq!(agents.next(), None);
+        }
+    }
+}
+
+#[test]
 fn what_is_heard_once_the_broker_is_back_is_not_doubted() {
     let mut agents = agents();
     status(&mut agents, true, live(0, 0));
