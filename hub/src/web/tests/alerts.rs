@@ -339,7 +339,7 @@ async fn what_waits_is_tried_at_once_and_nothing_else_is_promised() {
 }
 
 #[tokio::test]
-async fn a_wish_to_try_at_once_is_not_lost_pausethe_last_try_lasts() {
+async fn a_wish_to_try_at_once_is_not_lost_while_the_last_try_lasts() {
     let mut site = Running::failing(503).await;
     site.until_page("tried 2 times").await;
     site.service.thinks.store(1000, Relaxed);
