@@ -344,9 +344,8 @@ async fn an_unknown_authority_is_named() {
 
 #[tokio::test]
 async fn a_self_signed_certificate_says_what_to_do_and_can_be_trusted() {
+    let pki = Pki::new();
     for (authority, ca) in [(false, ""), (true, " (it is an authority, CA:TRUE, of its own)")] {
-        // A file of its own each: one that has changed counts within a second, not at once.
-        let pki = Pki::new();
         let made = if authority {
             pki.self_signed(|p| {
                 p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -6,7 +6,6 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, LazyLock},
-    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
@@ -26,17 +25,9 @@ use super::{PROVIDER, TlsError};
 static SYSTEM: OnceCell<Arc<Roots>> = OnceCell::const_new();
 
 /// Roots of files, each for as long as its file is the same.
-static FILES: LazyLock<Mutex<HashMap<PathBuf, Kept>>> = LazyLock::new(Mutex::default);
+static FILES: LazyLock<Mutex<Kept>> = LazyLock::new(Mutex::default);
 
-/// How long a file is taken to be the same without a look at it, which needs a thread of its own: a disk can hang.
-const SAME: Duration = Duration::from_secs(1);
-
-/// Roots of a file, and when it was last looked at.
-struct Kept {
-    version: Version,
-    looked: Instant,
-    roots: Arc<Roots>,
-}
+type Kept = HashMap<PathBuf, (Version, Arc<Roots>)>;
 
 /// Tells two contents of one file apart: device, number, size and change of it.
 pub(super) type Version = (u64, u64, u64, i64, i64);
@@ -46,7 +37,7 @@ pub(super) type Version = (u64, u64, u64, i64, i64);
 pub(crate) enum Trust {
     /// Those that the system trusts.
     System,
-    /// Those that a file with PEM certificates vouches for. A file that is another one counts within a second.
+    /// Those that a file with PEM certificates vouches for. A file that is another one counts at once.
     File(PathBuf),
     /// All of them; only their expiry counts.
     Any,
@@ -69,11 +60,6 @@ impl Trust {
                 SYSTEM.get_or_try_init(load).await.map(|roots| Some(Arc::clone(roots)))
             }
             Self::File(path) => {
-                if let Some(kept) = FILES.lock().get(path)
-                    && kept.looked.elapsed() < SAME
-                {
-                    return Ok(Some(Arc::clone(&kept.roots)));
-                }
                 let path = path.clone();
                 blocking(move || Roots::kept_of_file(&path)).await.map(Some)
             }
@@ -99,16 +85,13 @@ impl Roots {
     fn kept_of_file(path: &Path) -> Result<Arc<Self>, TlsError> {
         let version = version(path)
             .map_err(|error| TlsError::Roots(format!("{}: {error}", path.display())))?;
-        let looked = Instant::now();
-        if let Some(kept) = FILES.lock().get_mut(path)
-            && kept.version == version
+        if let Some((of, roots)) = FILES.lock().get(path)
+            && *of == version
         {
-            kept.looked = looked;
-            return Ok(Arc::clone(&kept.roots));
+            return Ok(Arc::clone(roots));
         }
         let roots = Arc::new(Self::of_file(path)?);
-        let kept = Kept { version, looked, roots: Arc::clone(&roots) };
-        FILES.lock().insert(path.into(), kept);
+        FILES.lock().insert(path.into(), (version, Arc::clone(&roots)));
         Ok(roots)
     }
 
@@ -145,7 +128,7 @@ impl Roots {
         now: DateTime<Utc>,
     ) -> Result<(), rustls::Error> {
         let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
-        let unix = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let unix = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
         match self.verifier.verify_server_cert(first, others, name, &[], unix) {
             Ok(_) => Ok(()),
             // The name is all that is left to see; the dates are judged by the caller.
@@ -176,33 +159,4 @@ async fn blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, TlsError> + Send + 'static,
 ) -> Result<T, TlsError> {
     spawn_blocking(read).await.unwrap_or_else(|error| Err(TlsError::Roots(error.to_string())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn write_authority(path: &Path) {
-        let made = rcgen::generate_simple_self_signed(["an authority".to_owned()]).expect("made");
-        fs::write(path, made.cert.pem()).expect("written");
-    }
-
-    #[tokio::test]
-    async fn a_file_that_is_another_one_counts_within_a_second() {
-        let folder = tempfile::tempdir().expect("folder");
-        let path = folder.path().join("ca.pem");
-        let trust = Trust::File(path.clone());
-        let roots = async || trust.roots().await.expect("read").expect("roots");
-        write_authority(&path);
-        let first = roots().await;
-        assert!(Arc::ptr_eq(&first, &roots().await));
-        write_authority(&path);
-        let began = Instant::now();
-        while Arc::ptr_eq(&first, &roots().await) {
-            assert!(began.elapsed() < SAME * 3);
-            tokio::time::sleep(SAME / 20).await;
-        }
-        assert_ne!(first.store.roots, roots().await.store.roots);
-        assert!(Trust::File(folder.path().join("none.pem")).roots().await.is_err());
-    }
 }
