@@ -85,12 +85,12 @@ async fn units_of_a_real_manager_are_judged() -> Result<()> {
             ", expected active: it ended with 3; see `journalctl --user -u bad.service`",
         ),
         ("shot", json!({}), false, ", expected active: it was ended by SIGKILL (signal 9); see "),
-        ("done", json!({}), false, "done.service is inactive (dead)"),
+        ("done", json!({}), false, "done.service is inactive (dead) for "),
         (
             "done",
             json!({"expect": ["active", "inactive"]}),
             true,
-            "done.service is inactive (dead)",
+            "done.service is inactive (dead) for ",
         ),
         ("done.timer", json!({}), true, "done.timer is active (waiting) for "),
         ("slow", json!({}), false, "slow.service is activating (start) for "),
@@ -260,18 +260,13 @@ async fn a_program_that_hangs_or_floods_is_ended_and_told() -> Result<()> {
         let site = site
             .with_variable("PATH", Path::new(&path))
             .with_variable("SECRET", Path::new("hunter22"));
-        // A machine with much else to do may leave it no time to end what hangs, and is not so busy every time.
-        for tried in 1.. {
-            let output = site.run(&["check", "a"]).await?;
-            let told = String::from_utf8(output.stdout)?;
-            let took = told.lines().find_map(|line| line.trim().strip_prefix("ask"));
-            let took = took.and_then(|took| took.trim().trim_end_matches(" ms").parse().ok());
-            let in_time = took.is_some_and(|took: f64| took < 1100.0);
-            if !output.status.success() && told.contains(words) && in_time {
-                break;
-            }
-            ensure!(tried < 3, "{script}: {told}");
-        }
+        let output = site.run(&["check", "a"]).await?;
+        let told = String::from_utf8(output.stdout)?;
+        ensure!(!output.status.success() && told.contains(words), "{script}: {told}");
+        let took =
+            told.lines().find_map(|line| line.trim().strip_prefix("ask")).context("a phase")?;
+        let took: f64 = took.trim().trim_end_matches(" ms").parse()?;
+        ensure!(took < 1100.0, "{script} took {took} ms");
     }
     let check = json!({"type": "systemd", "options": {"unit": "a"}});
     let site = Fletchck::prepare(Program::Agent, &json!({"checks": {"a": check}}))?
