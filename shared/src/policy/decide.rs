@@ -42,8 +42,13 @@ pub struct Decision {
 }
 
 impl Standing<'_> {
+    /// Whether an action is to be told of what is as grave as this, once it can be.
+    fn concerns(&self, action: &ActionName, severity: Severity) -> bool {
+        self.least.get(action).is_none_or(|least| severity >= *least)
+    }
+
     fn wants(&self, action: &ActionName, severity: Severity) -> bool {
-        !self.away.contains(action) && self.least.get(action).is_none_or(|least| severity >= *least)
+        !self.away.contains(action) && self.concerns(action, severity)
     }
 }
 
@@ -131,6 +136,10 @@ fn fails(
             told.failure = failure.clone();
             told.severity = told.severity.max(severity);
         }
+    }
+    // Whoever stands behind them waits no longer because nobody could be told.
+    if is.actions.iter().any(|action| is.concerns(action, severity)) {
+        alert.opened.get_or_insert(now);
     }
     for action in is.actions {
         // Who was told of worse is told of better.

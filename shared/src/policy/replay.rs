@@ -221,7 +221,9 @@ fn others_are_told_when_nobody_has_acknowledged_for_long() {
     check(policy.clone(), "F--F--P", "F..e..pP");
     check(policy.clone(), "F-A---P", "F.....P");
     // Once told, the boss hears of what becomes of it.
-    check(policy, "a---bP", "F..eCcpP");
+    check(policy.clone(), "a---bP", "F..eCcpP");
+    // The boss waits no longer because nobody else can be told.
+    check(policy, "NF---P", "....ep");
 }
 
 #[test]
