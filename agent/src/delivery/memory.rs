@@ -44,6 +44,7 @@ struct Failing {
 
 impl Memory {
     /// Takes in what could not be stored. Whether another one is lost for it.
+    #[must_use]
     pub(super) fn add(&self, notice: Notice, made: DateTime<Utc>) -> bool {
         let mut known = self.known.lock();
         let lost = known.unstored.len() >= UNSTORED;
@@ -114,16 +115,16 @@ impl Memory {
         ids.into_iter().for_each(|id| known.forget(id));
     }
 
-    /// Takes over what the workers of a group knew that is no more.
-    pub(super) fn take_over(&self, other: &Self) {
+    /// Takes over what the workers of a group knew that is no more. How many alerts are lost for it.
+    #[must_use]
+    pub(super) fn take_over(&self, other: &Self) -> usize {
         let Known { unstored, mut told, failed, .. } = std::mem::take(&mut *other.known.lock());
         let mut known = self.known.lock();
         known.told.append(&mut told);
         known.failed.extend(failed.into_iter().filter(|(id, _)| *id > 0));
         drop(known);
-        for PendingDelivery { notice, made, .. } in unstored {
-            self.add(notice, made);
-        }
+        let lost = unstored.into_iter().filter(|one| self.add(one.notice.clone(), one.made));
+        lost.count()
     }
 }
 

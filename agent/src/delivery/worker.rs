@@ -14,7 +14,12 @@ use tokio::time::{Instant, sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, warn};
 
-use super::{Office, Roster, holdups::Holdups, memory::Memory, pace::Pace};
+use super::{
+    Office, Roster,
+    holdups::Holdups,
+    memory::{Memory, UNSTORED},
+    pace::Pace,
+};
 use crate::{
     actions::{Action, Letter, Notice, TellError, To},
     chain,
@@ -146,7 +151,10 @@ impl Work {
     /// Takes over what was meant for groups that this action no longer has.
     async fn adopt(&mut self) {
         for orphan in self.orphans.drain(..) {
-            self.memory.take_over(&orphan);
+            let lost = self.memory.take_over(&orphan);
+            if lost > 0 {
+                error!(action.name = %self.name, "{lost} alerts are lost: more than {UNSTORED} wait that could not be stored");
+            }
         }
         let Some(groups) = self.roster.groups(&self.name) else { return };
         if groups.first() != Some(&self.group) {
