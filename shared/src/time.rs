@@ -1,14 +1,15 @@
 //! Times as people and as messages write them.
 
-use chrono::{DateTime, NaiveDateTime, Offset, SecondsFormat, TimeZone, Utc};
+use chrono::{DateTime, Datelike, NaiveDateTime, Offset, SecondsFormat, TimeZone, Utc};
 
 use crate::Tz;
 
 /// A time as messages and saved sites carry it: ISO 8601 with the zone's offset and microseconds.
 pub fn iso(at: DateTime<Utc>, zone: Tz) -> String {
     let local = at.with_timezone(&zone);
-    // Before zones were agreed upon, their offsets had seconds, which ISO 8601 cannot say.
-    let sayable = local.offset().fix().local_minus_utc() % 60 == 0;
+    // Before zones were agreed upon, their offsets had seconds, which ISO 8601 cannot say. And the last of all times has no
+    // local one.
+    let sayable = is_likely(&at) && local.offset().fix().local_minus_utc() % 60 == 0;
     let local = if sayable { local } else { at.with_timezone(&Tz::UTC) };
     local.to_rfc3339_opts(SecondsFormat::Micros, false)
 }
@@ -18,10 +19,19 @@ pub fn people(at: DateTime<Utc>, zone: Tz) -> String {
     at.with_timezone(&zone).format("%d %b %Y %H:%M %Z").to_string()
 }
 
+/// Whether a clock or a calendar may say this: a time of a year that is written in four digits. What is earlier or later
+/// comes from a broken message, and is near the end of what can be counted with.
+pub fn is_likely(at: &DateTime<Utc>) -> bool {
+    (1..=9999).contains(&at.year())
+}
+
 /// Reads a time written by [`iso`], or in the form people see, which versions of the original before 1.1.5 saved
-/// (`zone` then says what its abbreviation means). `None` for anything else.
+/// (`zone` then says what its abbreviation means). `None` for anything else, and for what [is not likely](is_likely).
 pub fn parse(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
-    let text = text.trim();
+    any(text.trim(), zone).filter(is_likely)
+}
+
+fn any(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Some(at.with_timezone(&Utc));
     }
@@ -44,7 +54,7 @@ pub fn parse(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
 }
 
 /// Reads a time as people write it down: ISO 8601, with or without seconds, and with or without an offset; `zone` is for
-/// one without. `None` for anything else, and for a time that the clocks of the zone jump over.
+/// one without. `None` for anything else, for what [is not likely](is_likely), and for a time that the clocks of the zone jump over.
 pub fn moment(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
     let text = text.trim();
     if let Some(at) = parse(text, zone) {
@@ -52,7 +62,8 @@ pub fn moment(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
     }
     let forms = ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"];
     let local = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())?;
-    zone.from_local_datetime(&local).earliest().map(|at| at.with_timezone(&Utc))
+    let at = zone.from_local_datetime(&local).earliest().map(|at| at.with_timezone(&Utc));
+    at.filter(is_likely)
 }
 
 #[cfg(test)]
@@ -114,6 +125,28 @@ mod tests {
         }
         assert_eq!(moment("2026-10-04T02:30", sydney()), None, "the clocks jump over it");
         assert_eq!(moment("tomorrow", sydney()), None);
+    }
+
+    #[test]
+    fn a_time_at_the_end_of_the_calendar_is_none_and_breaks_nothing() {
+        for zone in Tz::all() {
+            for year in ["+262142", "-262143", "+10001", "-0001"] {
+                for rest in ["-12-31T23:59:59", "-01-01T00:00:00", "-07-01T00:00"] {
+                    let text = format!("{year}{rest}");
+                    assert_eq!(parse(&text, zone), None, "{text} {zone}");
+                    assert_eq!(moment(&text, zone), None, "{text} {zone}");
+                }
+                for abbreviation in ["UTC", "CET", "AEDT"] {
+                    let text = format!("31 Dec {year} 23:59 {abbreviation}");
+                    assert_eq!(parse(&text, zone), None, "{text} {zone}");
+                }
+            }
+            for at in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+                _ = (iso(at, zone), people(at, zone));
+            }
+        }
+        let never = "9999-12-31T23:59:59Z";
+        assert_eq!(parse(never, sydney()).map(|at| at.year()), Some(9999), "registries say so");
     }
 
     #[test]

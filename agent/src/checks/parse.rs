@@ -151,9 +151,12 @@ pub fn echo_reply(bytes: &[u8]) {
 
 /// The time in a message of MQTT.
 pub fn message_time(bytes: &[u8]) {
-    if let Ok(value) = serde_json::from_slice(bytes) {
-        _ = mqtt::message_time(&value, Tz::UTC);
+    let text = String::from_utf8_lossy(bytes).into_owned().into();
+    // One that changes its clocks by a rule for ever, and one that does not.
+    for zone in ["Europe/Berlin".parse().unwrap_or(Tz::UTC), Tz::UTC] {
+        if let Ok(value) = serde_json::from_slice(bytes) {
+            _ = mqtt::message_time(&value, zone);
+        }
+        _ = mqtt::message_time(&text, zone);
     }
-    let text = String::from_utf8_lossy(bytes).into_owned();
-    _ = mqtt::message_time(&text.into(), Tz::UTC);
 }

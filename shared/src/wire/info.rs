@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::PAYLOAD_MAX;
+use crate::time::is_likely;
 
 /// Version of this message. Readers take every version and ignore keys they do not know.
 pub const VERSION: u32 = 1;
@@ -58,7 +59,8 @@ impl Info {
                 "an info message with more than {LABELS_MAX} labels or {TEXT_MAX} bytes in one text"
             ));
         }
-        Ok(info)
+        let [connected, clock] = [info.connected, info.clock].map(|at| at.filter(is_likely));
+        Ok(Self { connected, clock, ..info })
     }
 }
 
@@ -83,6 +85,14 @@ mod tests {
         };
         assert!(Info::parse(&labels(LABELS_MAX)).is_ok());
         assert!(Info::parse(&labels(LABELS_MAX + 1)).is_err());
+    }
+
+    #[test]
+    fn a_clock_at_the_end_of_the_calendar_is_none() {
+        let payload =
+            json!({ "clock": "+262142-12-31T23:59:59Z", "connected": "-262143-01-01T00:00:00Z" });
+        let info = Info::parse(payload.to_string().as_bytes()).expect("an info");
+        assert_eq!((info.clock, info.connected), (None, None));
     }
 
     proptest! {

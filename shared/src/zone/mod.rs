@@ -206,6 +206,10 @@ mod tests {
         let mut count = 0;
         for zone in Tz::all() {
             count += 1;
+            for time in [NaiveDateTime::MIN, NaiveDateTime::MAX] {
+                zone.offset_from_utc_datetime(&time);
+                zone.offset_from_local_datetime(&time);
+            }
             for year in [-200_000, 1, 1800, 1969, 2000, 2026, 2037, 2100, 9999, 200_000] {
                 for month in [1, 7] {
                     let date = NaiveDate::from_ymd_opt(year, month, 1).expect("a date");

@@ -7,6 +7,9 @@ use super::tzif::Shift;
 /// Hour of the day at which clocks change unless it is said, in seconds.
 const TWO: i32 = 2 * 3600;
 
+/// After so many seconds the calendar repeats itself, its days of the week too: 400 years.
+const CYCLE: i64 = 146_097 * 24 * 3600;
+
 /// When the clocks change: a day of the year, and seconds from its midnight.
 #[derive(Clone, Copy, Debug)]
 struct Change {
@@ -36,8 +39,9 @@ pub(super) fn shift_at(rule: &'static str, seconds: i64) -> Option<Shift> {
     let (behind, rest) = if rest.starts_with(',') { (behind - 3600, rest) } else { clock(rest)? };
     let summer = Shift { seconds: -behind, abbreviation };
     let (begin, end) = rest.strip_prefix(',')?.split_once(',')?;
-    let local = seconds.checked_add(i64::from(standard.seconds))?;
-    let year = DateTime::from_timestamp(local, 0)?.year();
+    // A message may say a time near the end of what dates can count, whose local time would be behind it.
+    let seconds = seconds.rem_euclid(CYCLE);
+    let year = DateTime::from_timestamp(seconds + i64::from(standard.seconds), 0)?.year();
     let begin = change(begin)?.in_year(year, standard)?;
     let end = change(end)?.in_year(year, summer)?;
     // South of the equator the year begins and ends in summer.

@@ -3,6 +3,7 @@
 use std::{fmt, marker::PhantomData};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use fletchck_shared::time::is_likely;
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, SeqAccess, Visitor},
@@ -106,7 +107,10 @@ fn first<'de, D: Deserializer<'de>, T: Deserialize<'de>>(list: D) -> Result<Vec<
 
 /// A date as registries write them: as RFC 3339 has it, without a zone, or the day alone.
 fn date(text: &str) -> Option<DateTime<Utc>> {
-    let text = text.trim();
+    any(text.trim()).filter(is_likely)
+}
+
+fn any(text: &str) -> Option<DateTime<Utc>> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Some(at.to_utc());
     }

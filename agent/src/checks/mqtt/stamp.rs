@@ -57,6 +57,10 @@ impl Stamp {
 /// Reads a time: seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their size, or ISO 8601;
 /// without an offset it is one of the check's zone.
 pub(in crate::checks) fn time(value: &Value, zone: Tz) -> Option<DateTime<Utc>> {
+    any(value, zone).filter(written::is_likely)
+}
+
+fn any(value: &Value, zone: Tz) -> Option<DateTime<Utc>> {
     match value {
         Value::Number(number) => match number.as_i64() {
             Some(whole) => since_1970(whole),
@@ -151,6 +155,8 @@ mod tests {
             json!("soon"),
             json!("2026-11-26"),
             json!(1e300),
+            json!("+262142-12-31 23:59:59"),
+            json!("-262143-01-01 00:00:00 +0100"),
             json!("NaN"),
             json!(null),
             json!([1]),
