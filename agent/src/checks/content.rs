@@ -2,13 +2,19 @@
 //! the options mean is said by each type.
 
 mod document;
+mod fit;
 pub(super) mod json;
+mod path;
 
 use std::borrow::Cow;
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex::{Regex, RegexBuilder};
 
-pub(super) use self::json::{JSON_IS, NoDocument, Path, told as value_told};
+pub(super) use self::{
+    document::NoDocument,
+    json::{JSON_IS, told as value_told},
+    path::Path,
+};
 use super::{Options, net::told};
 
 /// Most room of the tables that a pattern makes for what it meets in a text, in bytes. Without them it is slower.
@@ -96,13 +102,14 @@ impl Content {
             met.clauses.push(format!("{within} has no `{}`", told(unwanted)));
         }
         if let Some(pattern) = &self.matches {
-            let Some(found) = pattern.find(bytes) else {
+            let text = substituted(bytes);
+            let Some(found) = pattern.find(&text) else {
                 return Err(format!(
                     "expected {within} to match `{pattern}`, it {}",
                     begins(bytes)
                 ));
             };
-            met.clauses.push(format!("{name} has `{}`", told(&beginning(found.as_bytes()))));
+            met.clauses.push(format!("{name} has `{}`", told(&beginning(&bytes[found.range()]))));
         }
         if let Some(json) = &self.json {
             if whole.cut {
@@ -120,6 +127,21 @@ impl Content {
 fn has(bytes: &[u8], wanted: &str) -> bool {
     let pieces = bytes.utf8_chunks().map(|piece| piece.valid());
     pieces.filter(|piece| piece.len() >= wanted.len()).any(|piece| piece.contains(wanted))
+}
+
+/// A text in which each byte that is no UTF-8 is a character that no text has, so that a pattern finds what is around it.
+/// One of ASCII, so that everything stays in its place; with that of Unicode the text would be three times as large.
+fn substituted(bytes: &[u8]) -> Cow<'_, str> {
+    const SUBSTITUTE: char = '\u{1a}';
+    if let Ok(text) = str::from_utf8(bytes) {
+        return text.into();
+    }
+    let mut text = String::with_capacity(bytes.len());
+    for piece in bytes.utf8_chunks() {
+        text.push_str(piece.valid());
+        text.extend(piece.invalid().iter().map(|_| SUBSTITUTE));
+    }
+    text.into()
 }
 
 /// How a text begins, in a sentence.
@@ -229,6 +251,19 @@ mod tests {
         }
     }
 
+    /// A dot stood for no byte of Latin-1, so that the pattern of a whole line found nothing in it.
+    #[test]
+    fn a_pattern_finds_what_is_around_bytes_that_are_no_utf_8() {
+        let latin = b"status of caf\xe9: ok \xff";
+        for pattern in ["^status.*ok.{2}$", "caf.:", "(?s)^.+$", "caf[^a-z]:", "caf\\S: \\w+"] {
+            let met = judge(json!({"matches": pattern}), latin, false);
+            assert!(met.is_ok(), "{pattern}: {met:?}");
+        }
+        let met = judge(json!({"matches": "caf.: ok"}), latin, false).expect("found");
+        assert_eq!(met, ["its payload has `caf\u{fffd}: ok`"]);
+        assert!(judge(json!({"matches": "caf\\w"}), latin, false).is_err());
+    }
+
     #[test]
     fn nothing_is_read_where_nothing_is_expected() {
         assert!(!content(json!({"contains": "", "jsonPath": ""})).given());
@@ -240,6 +275,7 @@ mod tests {
         fn no_text_makes_it_panic(bytes in any::<Vec<u8>>(), wanted in ".{0,4}", cut: bool) {
             let given = json!({"contains": wanted, "lacks": wanted, "matches": "a+", "jsonPath": "$..a"});
             _ = judge(given, &bytes, cut);
+            prop_assert_eq!(substituted(&bytes).len(), bytes.len());
         }
     }
 }

@@ -35,9 +35,13 @@ pub(in crate::checks) enum NoDocument {
 }
 
 impl Way {
-    /// The first steps of a path, which is a good one, up to one that may lead to many places.
+    /// The first steps of a path, which is a good one, up to one that may lead to many places. A path whose filters begin
+    /// anew at the whole text has none.
     pub(super) fn of(path: &str) -> Self {
         let mut steps = Vec::new();
+        if unquoted(path).skip(1).any(|(_, c)| c == '$') {
+            return Self(steps);
+        }
         let mut rest = path.strip_prefix('$').unwrap_or_default();
         while let Some((step, behind)) = step(rest) {
             steps.push(step);
@@ -60,6 +64,33 @@ impl Way {
             None => NoDocument::TooLarge,
         })
     }
+}
+
+/// Whether what follows the `$` of a path within a filter leads to one place at most.
+pub(super) fn singular(path: &str) -> bool {
+    let mut rest = path;
+    while let Some((_, behind)) = step(rest) {
+        rest = behind;
+    }
+    !rest.trim_start().starts_with(['.', '['])
+}
+
+/// The characters of a path that do not stand in quotes, nor are quotes, and where they are.
+pub(super) fn unquoted(path: &str) -> impl Iterator<Item = (usize, char)> {
+    let (mut quote, mut escaped) = (None, false);
+    path.char_indices().filter(move |(_, c)| {
+        if escaped {
+            escaped = false;
+        } else if let Some(open) = quote {
+            escaped = *c == '\\';
+            quote = quote.filter(|_| *c != open);
+        } else if matches!(c, '"' | '\'') {
+            quote = Some(*c);
+        } else {
+            return true;
+        }
+        false
+    })
 }
 
 /// The first step of what follows in a path, and what follows that.
@@ -222,6 +253,9 @@ mod tests {
             ("$.a['b','c']", vec![name("a")]),
             ("$.a['b\\u0063']", vec![name("a")]),
             ("$.a[?@.b]", vec![name("a")]),
+            ("$.a[?@.b == '$']", vec![name("a")]),
+            ("$['$'].a", vec![name("$"), name("a")]),
+            ("$.a[?@.b == $.c]", vec![]),
         ] {
             assert_eq!(Way::of(path).0, steps, "{path}");
         }
@@ -254,7 +288,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_path_finds_in_what_is_read_what_it_finds_in_all(
-            document in documents(), path in "\\$(\\.[ab]|\\[[0-3]\\]|\\['a'\\]|\\[\\*\\]|\\[-1\\]|\\[0:2\\]){0,4}"
+            document in documents(), path in "\\$(\\.[ab]|\\[[0-3]\\]|\\['a'\\]|\\[\\*\\]|\\[-1\\]|\\[0:2\\]|\\[\\?@(\\.[ab]|\\[0\\])?( == \\$(\\.[ab]|\\[[01]\\]){0,2}| == '\\$'| > 3)?\\]){0,4}"
         ) {
             let read = Way::of(&path).read(document.to_string().as_bytes()).expect("it is small");
             let path = JsonPath::parse(&path).expect("a path");

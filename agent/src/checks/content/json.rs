@@ -3,10 +3,8 @@
 use std::{cmp::Ordering, fmt};
 
 use serde_json::Value;
-use serde_json_path::JsonPath;
 
-pub(in crate::checks) use super::document::NoDocument;
-use super::document::Way;
+use super::{document::NoDocument, path::Path};
 use crate::checks::{Opt, Options, brief::brief};
 
 /// The option `jsonIs`.
@@ -16,22 +14,11 @@ pub(in crate::checks) const JSON_IS: Opt = Opt::text(
     "what each such value must be: `ok`, `true`, `== 1`, `!= 0`, `< 100`, `>= 2.5`",
 );
 
-/// Deepest nesting of brackets in a path. With each level of filters within filters the time to read it doubles.
-const NESTED: usize = 6;
-
 /// What is expected of values in a text.
 #[derive(Debug)]
 pub(in crate::checks) struct Expected {
     path: Path,
     is: Option<Is>,
-}
-
-/// A path to values, and as it was written.
-#[derive(Debug)]
-pub(in crate::checks) struct Path {
-    path: JsonPath,
-    way: Way,
-    text: String,
 }
 
 /// A comparison.
@@ -66,13 +53,10 @@ impl Expected {
     /// Reads `jsonPath` and `jsonIs`.
     pub(in crate::checks) fn read(options: &mut Options<'_>) -> Option<Self> {
         let is = options.text("jsonIs").map(Is::parse);
-        let Some(text) = options.text("jsonPath").filter(|text| !text.is_empty()) else {
-            if is.is_some() {
-                options.fault("jsonPath", "it is missing", "the path of what `jsonIs` is about");
-            }
-            return None;
-        };
-        Some(Self { path: Path::parse(options, "jsonPath", text)?, is })
+        if is.is_some() && options.text("jsonPath").is_none_or(str::is_empty) {
+            options.fault("jsonPath", "it is missing", "the path of what `jsonIs` is about");
+        }
+        Some(Self { path: Path::read(options, "jsonPath")?, is })
     }
 
     /// Looks for it in a text that sentences call `name`.
@@ -106,48 +90,6 @@ impl Expected {
             },
             number: number.map(|number| number.to_string()),
         })
-    }
-}
-
-impl Path {
-    /// Reads an option that is a path, if it is given.
-    pub(in crate::checks) fn read(options: &mut Options<'_>, name: &'static str) -> Option<Self> {
-        let text = options.text(name).filter(|text| !text.is_empty())?;
-        Self::parse(options, name, text)
-    }
-
-    /// What of a text may be looked at.
-    ///
-    /// # Errors
-    /// It is no JSON, or too much of it is on the path.
-    pub(in crate::checks) fn read_in(&self, text: &[u8]) -> Result<Value, NoDocument> {
-        self.way.read(text)
-    }
-
-    /// All values that are there.
-    pub(in crate::checks) fn all<'d>(&self, document: &'d Value) -> Vec<&'d Value> {
-        self.path.query(document).all()
-    }
-
-    fn parse(options: &mut Options<'_>, name: &'static str, text: &str) -> Option<Self> {
-        if let Some((wrong, right)) = unfit(text) {
-            options.fault(name, wrong, right);
-            return None;
-        }
-        match JsonPath::parse(text) {
-            Ok(path) => Some(Self { path, way: Way::of(text), text: text.into() }),
-            Err(error) => {
-                let wrong = format!("it is no JSONPath: {error}");
-                options.fault(name, wrong, "one as in `$.queue.length`");
-                None
-            }
-        }
-    }
-}
-
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
     }
 }
 
@@ -209,51 +151,6 @@ impl fmt::Display for Is {
     }
 }
 
-/// Why a path is not given to its parser: the fault, and what would be right. It would panic at a text that breaks off
-/// within `\u`, and take what a check may not have for others. Brackets and dots in quotes do not count.
-fn unfit(path: &str) -> Option<(&'static str, &'static str)> {
-    let (mut depth, mut deepest, mut descents, mut filtered) = (0_usize, 0, 0, false);
-    let (mut quote, mut before) = (None, ' ');
-    let mut chars = path.chars();
-    while let Some(c) = chars.next() {
-        match (quote, c) {
-            (Some(_), '\\') => {
-                if chars.next() == Some('u') && !is_code(chars.as_str()) {
-                    let right = "four digits behind `\\u`, as in `\\u00e4`";
-                    return Some(("it has a `\\u` without its digits", right));
-                }
-            }
-            (Some(open), c) if c == open => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(c),
-            (None, '[' | '(') => depth += 1,
-            (None, ']' | ')') => depth = depth.saturating_sub(1),
-            (None, '.') if before == '.' => {
-                descents += 1;
-                filtered |= depth > 0;
-            }
-            (None, _) => {}
-        }
-        deepest = deepest.max(depth);
-        before = c;
-    }
-    if deepest > NESTED {
-        return Some((
-            "it is nested too deeply",
-            "one with six brackets within each other at most",
-        ));
-    }
-    (descents > 1 || filtered).then_some((
-        "it has `..` twice or within a filter, which a large answer makes endless",
-        "one `..` at most, outside of filters, as in `$..queue[*].length`",
-    ))
-}
-
-/// Whether a text begins with four hexadecimal digits.
-fn is_code(text: &str) -> bool {
-    text.as_bytes().get(..4).is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit))
-}
-
 /// A number, also where it stands in quotes as many services write it.
 fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
@@ -277,8 +174,10 @@ mod tests {
     const OPTIONS: &[Opt] = &[Opt::text("jsonPath", "none", "a path"), JSON_IS];
 
     fn judge(path: &str, is: Option<&str>, body: &[u8]) -> Result<Found, String> {
-        let (way, text) = (Way::of(path), path.into());
-        let path = Path { path: JsonPath::parse(path).expect("a path"), way, text };
+        let options = json!({ "jsonPath": path });
+        let options = options.as_object().expect("options");
+        let (expected, faults) = Options::read(options, OPTIONS, Expected::read);
+        let Expected { path, .. } = expected.unwrap_or_else(|| panic!("{path}: {faults:?}"));
         Expected { path, is: is.map(Is::parse) }.judge(body, "its body")
     }
 
@@ -313,27 +212,6 @@ mod tests {
         assert_eq!(judge("$.state", None, body).expect("found").number, None);
         let wrong = judge("$.state", None, b"<html>").expect_err("no JSON");
         assert!(wrong.starts_with("its body is no JSON"), "{wrong}");
-    }
-
-    /// Thirty levels took longer to read than anybody waits. Ten `..` took all memory, given an answer that is nested.
-    #[test]
-    fn a_path_that_takes_forever_is_refused() {
-        let nested = |levels: usize| format!("${}{}", "[?@".repeat(levels), "]".repeat(levels));
-        let read = |path: &str| {
-            let options = json!({ "jsonPath": path });
-            let options = options.as_object().expect("options");
-            Options::read(options, OPTIONS, Expected::read).0
-        };
-        assert!(read(&nested(30)).is_none());
-        assert!(read(&nested(NESTED)).is_some());
-        assert!(read("$['[[[[[[[[', \"((((\\\"((((\"]").is_some());
-        for path in ["$..a..b", "$..*..*..*", "$[?@..a]", "$[?$..a]", "$[?@.a[?length(@..b) > 1]]"]
-        {
-            assert!(read(path).is_none(), "{path}");
-        }
-        for path in ["$..a", "$..a[?@.b == '..']", "$['....']..c.d"] {
-            assert!(read(path).is_some(), "{path}");
-        }
     }
 
     /// DEL and the controls beyond ASCII went as they were into the sentence.
