@@ -147,7 +147,7 @@ mod tests {
 
     use super::*;
     use crate::checks::{
-        testing::{faults, look},
+        testing::{faults, look, probe},
         ups::testing::Ups,
     };
 
@@ -183,6 +183,35 @@ mod tests {
             "UPS on LINE passed its self-test, battery down to 12.1V at a load of 35%"
         );
         assert_eq!(ups.heard.lock()[..3], ["QS", "T", "QS"]);
+    }
+
+    /// A line takes one user at a time, and a test takes it for as long as it lasts.
+    #[tokio::test]
+    async fn whoever_asks_on_the_same_line_waits_for_its_turn() {
+        let mut tested = 0;
+        let ups = Ups::new(move |command| {
+            match command {
+                "T" => tested = 3,
+                "QS" if tested > 0 => tested -= 1,
+                _ => {}
+            }
+            let flags = if tested > 0 { "00001101" } else { "00001001" };
+            match command {
+                "QS" => format!("(230.0 230.0 230.0 010 50.0 13.7 --.- {flags}\r").into_bytes(),
+                _ => Vec::new(),
+            }
+        });
+        let test = UpsTest { port: ups.path.clone(), beat: Duration::from_millis(50) };
+        let asks = probe("ups", json!({"serialPort": ups.path}));
+        for _ in 0..3 {
+            let all = [look(&test), look(&*asks), look(&test), look(&*asks)];
+            for outcome in futures_util::future::join_all(all).await {
+                assert_eq!(outcome.verdict, Verdict::Pass, "{outcome:?}");
+            }
+        }
+        let heard = ups.heard.lock();
+        let of = |command: &str| heard.iter().filter(|heard| *heard == command).count();
+        assert_eq!((of("T"), of("QS")), (6, 6 + 6 * 4), "{heard:?}");
     }
 
     #[tokio::test]

@@ -110,6 +110,16 @@ impl Line {
     fn answer(&mut self) -> Result<String, String> {
         let (began, mut answer) = (Instant::now(), Vec::new());
         loop {
+            let left = ANSWER.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return Err(if answer.is_empty() {
+                    format!("it did not answer within {} s", ANSWER.as_secs())
+                } else {
+                    format!("its answer broke off: `{}`", answer.escape_ascii())
+                });
+            }
+            let limited = self.port.set_timeout(PIECE.min(left));
+            limited.map_err(|error| format!("the line broke: {error}"))?;
             let mut piece = [0; 64];
             match self.port.read(&mut piece) {
                 Ok(0) => return Err("the line was cut".into()),
@@ -125,13 +135,6 @@ impl Line {
             }
             if answer.len() > BYTES {
                 return Err(format!("it said more than {BYTES} bytes without an end"));
-            }
-            if began.elapsed() > ANSWER {
-                return Err(if answer.is_empty() {
-                    format!("it did not answer within {} s", ANSWER.as_secs())
-                } else {
-                    format!("its answer broke off: `{}`", answer.escape_ascii())
-                });
             }
         }
     }
@@ -170,15 +173,21 @@ mod tests {
                 looks.push(async move {
                     // All of it, for without its other end the line is gone.
                     let ups = ups;
-                    let began = Instant::now();
-                    let outcome = look(&*probe(kind, json!({"serialPort": ups.path}))).await;
-                    let took = began.elapsed();
-                    let told = format!("{kind}, {what}, {took:?}: {outcome:?}");
-                    assert!(outcome.text.contains(words), "{told}");
-                    assert!(outcome.verdict == Verdict::Fail, "{told}");
-                    assert!(outcome.text.len() <= LINE_BYTES, "{told}");
-                    // A second beyond is for a machine that does much else; a line without a limit takes 48 s here.
-                    assert!(took < ANSWER + PIECE + Duration::from_secs(1), "{told}");
+                    // The best of three, for a machine that does much else; the limit itself is never later.
+                    let mut best = Duration::MAX;
+                    for _ in 0..3 {
+                        let began = Instant::now();
+                        let outcome = look(&*probe(kind, json!({"serialPort": ups.path}))).await;
+                        best = best.min(began.elapsed());
+                        let told = format!("{kind}, {what}, {best:?}: {outcome:?}");
+                        assert!(outcome.text.contains(words), "{told}");
+                        assert!(outcome.verdict == Verdict::Fail, "{told}");
+                        assert!(outcome.text.len() <= LINE_BYTES, "{told}");
+                        if best < ANSWER + Duration::from_millis(100) {
+                            return;
+                        }
+                    }
+                    panic!("{kind}, {what}: {best:?}");
                 });
             }
         }
