@@ -28,10 +28,10 @@ pub fn is_likely(at: &DateTime<Utc>) -> bool {
 /// Reads a time written by [`iso`], or in the form people see, which versions of the original before 1.1.5 saved
 /// (`zone` then says what its abbreviation means). `None` for anything else, and for what [is not likely](is_likely).
 pub fn parse(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
-    any(text.trim(), zone).filter(is_likely)
+    of_any_year(text.trim(), zone).filter(is_likely)
 }
 
-fn any(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
+fn of_any_year(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Some(at.with_timezone(&Utc));
     }

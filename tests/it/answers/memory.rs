@@ -135,6 +135,45 @@ async fn a_body_that_grows_when_it_is_looked_at_takes_less_than_a_megabyte() -> 
     Ok(())
 }
 
+/// Documents of a probe that a parser makes much of, and answers of a registry.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_grows_when_it_is_looked_at_takes_less_than_a_megabyte() -> Result<()> {
+    let filled = |size: usize, piece: &str| piece.repeat(size / piece.len());
+    let temp = |inner: String| format!("<root>{inner}</root>").into_bytes();
+    // What is read of a probe is 64 KiB, of a registry 256 KiB.
+    let (probe, registry) = (64_000, 250_000);
+    let many = |piece: &str| format!("{{\"objectClassName\":\"domain\",{piece}}}").into_bytes();
+    for (kind, what, bytes) in [
+        ("temp", "tags", temp(filled(probe, "<"))),
+        ("temp", "elements", temp(filled(probe, "<a/>"))),
+        ("temp", "elements that are not too many", temp(filled(7_900, "<a/>"))),
+        ("temp", "nested elements", temp(filled(5_900, "<a>"))),
+        ("temp", "attributes", temp(format!("<a {}/>", filled(probe, "a=\"\" ")))),
+        ("temp", "Latin-1", vec![0xe9; probe]),
+        ("temp", "a text", temp(filled(probe, "&amp;"))),
+        ("domain", "events", many(&format!("\"events\":[{}{{}}]", filled(registry, "{},")))),
+        ("domain", "states", many(&format!("\"status\":[{}\"\"]", filled(registry, "\"a\",")))),
+        ("domain", "lists", many(&format!("\"x\":[{}0]", filled(registry, "[0],")))),
+        ("domain", "nested lists", many(&format!("\"x\":{}", filled(registry, "[")))),
+        ("domain", "a text", many(&format!("\"ldhName\":\"{}\"", filled(registry, "\\u00e4")))),
+        ("domain", "no UTF-8", vec![0xff; registry]),
+    ] {
+        let (small, large) = (body(b"{}".to_vec()).await?, body(bytes).await?);
+        let [small, large] = [&small, &large].map(|server| match kind {
+            "temp" => json!({"hostname": "127.0.0.1", "port": server.port}),
+            _ => json!({
+                "domain": "example.org",
+                "server": format!("http://127.0.0.1:{}/", server.port),
+            }),
+        });
+        let outcome = look::ours(kind, &large).await?;
+        ensure!(outcome.verdict == Verdict::Fail, "{kind}, {what}: {outcome:?}");
+        let most = taken(kind, &small, &large).await?;
+        ensure!(most < ONE, "{kind}, {what}: {most} bytes");
+    }
+    Ok(())
+}
+
 /// A web server that answers with this.
 async fn body(bytes: Vec<u8>) -> Result<Scripted> {
     let bytes = Arc::new(bytes);

@@ -107,10 +107,10 @@ fn first<'de, D: Deserializer<'de>, T: Deserialize<'de>>(list: D) -> Result<Vec<
 
 /// A date as registries write them: as RFC 3339 has it, without a zone, or the day alone.
 fn date(text: &str) -> Option<DateTime<Utc>> {
-    any(text.trim()).filter(is_likely)
+    of_any_year(text.trim()).filter(is_likely)
 }
 
-fn any(text: &str) -> Option<DateTime<Utc>> {
+fn of_any_year(text: &str) -> Option<DateTime<Utc>> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Some(at.to_utc());
     }

@@ -57,10 +57,10 @@ impl Stamp {
 /// Reads a time: seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their size, or ISO 8601;
 /// without an offset it is one of the check's zone.
 pub(in crate::checks) fn time(value: &Value, zone: Tz) -> Option<DateTime<Utc>> {
-    any(value, zone).filter(written::is_likely)
+    of_any_year(value, zone).filter(written::is_likely)
 }
 
-fn any(value: &Value, zone: Tz) -> Option<DateTime<Utc>> {
+fn of_any_year(value: &Value, zone: Tz) -> Option<DateTime<Utc>> {
     match value {
         Value::Number(number) => match number.as_i64() {
             Some(whole) => since_1970(whole),
