@@ -6,3 +6,4 @@ mod heartbeat;
 mod kills;
 mod outage;
 mod storm;
+mod words;
