@@ -4,7 +4,7 @@
 //! keeps, would cost a small machine more than everything else this program does.
 
 #[doc(hidden)]
-pub mod parse;
+pub mod properties;
 
 use std::{sync::atomic::Ordering, thread};
 

@@ -5,7 +5,7 @@ mod exchange;
 mod expect;
 mod name;
 mod params;
-pub(super) mod parse;
+pub(super) mod properties;
 mod question;
 mod rdata;
 mod reply;

@@ -1,7 +1,7 @@
 //! `domain`: how long a domain is still registered for, as its registry says over RDAP.
 
 mod known;
-pub(super) mod parse;
+pub(super) mod properties;
 mod rdap;
 
 use std::{sync::Arc, time::Duration};

@@ -2,7 +2,7 @@
 
 mod judge;
 mod number;
-pub(super) mod parse;
+pub(super) mod properties;
 mod said;
 
 use std::{sync::Arc, time::Duration};

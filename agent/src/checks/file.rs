@@ -2,8 +2,8 @@
 
 mod cursor;
 mod lines;
-pub(super) mod parse;
 mod pattern;
+pub(super) mod properties;
 mod tail;
 
 use std::{

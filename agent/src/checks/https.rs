@@ -3,8 +3,8 @@
 mod answer;
 mod ask;
 mod expect;
-pub(super) mod parse;
 mod place;
+pub(super) mod properties;
 mod request;
 mod secret;
 mod status;
@@ -75,11 +75,14 @@ pub const KIND: Kind = Kind {
         proves: "The name leads to a server, the server completes a TLS handshake with a certificate that is good for a \
                  week or more, and answers a request.",
         leaves_open: "Without `status` any status counts as an answer, 500 too, as in the original; without `contains`, \
-                      `matches` or `jsonPath` the page may be empty or an error dressed up as one.",
+                      `matches` or `jsonPath` the page may be empty or an error dressed up as one. Of a body the first \
+                      256 KiB are looked at, and a longer one is not read as JSON.",
         failure: "The sentence names the step that failed: no address, no connection, no TLS, a certificate that is not \
                   good, an answer that is none, or one that is not what was expected, with what came instead.",
         matters: "`status`, best `below 400`; `reqPath` for a page that says how the application is, and `jsonPath` for \
-                  what it says; `cafile` for a private authority.",
+                  what it says; `cafile` for a private authority. A `jsonPath` best leads straight to its value, as in \
+                  `$.queue.length`: some thousand values on its way are too many. It has one `..` at most, outside of filters; \
+                  within a filter `$` leads to one place, and a pattern of `match` or `search` is short and without `{`.",
     },
     example: r#"{"type": "https", "trigger": {"interval": {"minutes": 5}}, "retries": 2, "options": {"hostname": "www.example.org", "reqPath": "/health", "status": "below 400", "jsonPath": "$.status", "jsonIs": "ok"}}"#,
     build,

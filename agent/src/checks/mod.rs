@@ -20,11 +20,11 @@ mod mail;
 pub mod memory;
 pub mod mqtt;
 mod net;
-#[doc(hidden)]
-pub mod parse;
 pub mod path;
 pub mod ping;
 pub mod process;
+#[doc(hidden)]
+pub mod properties;
 pub mod push;
 mod python;
 mod quantity;

@@ -99,7 +99,7 @@ pub const KIND: Kind = Kind {
                   a topic that is refused. The level is the age, or the number at `jsonPath`.",
         matters: "`timestampPath` wherever the payload has a time: each look then knows. Without one the check listens for a \
                   new message, as long as `age` and a minute at most: let `timeout` be longer than the publisher's interval. \
-                  Messages of more than 72 KiB are not read, only their arrival counts. Each look is one short session, which \
+                  Messages of more than 72 KiB are not read, only their arrival counts; for `jsonPath` the limits of `https` hold. Each look is one short session, which \
                   leaves nothing at the broker.",
     },
     example: r#"{"type": "mqtt", "trigger": {"interval": {"minutes": 5}}, "options": {"hostname": "broker.example.org", "tls": true, "username": "watch", "password": "secret", "topic": "house/boiler/state", "age": "10 min", "timestampPath": "$.time", "jsonPath": "$.pressure", "jsonIs": ">= 1.2"}}"#,

@@ -3,7 +3,7 @@
 mod exchange;
 mod greeting;
 mod hostkey;
-pub(super) mod parse;
+pub(super) mod properties;
 #[cfg(test)]
 mod tests;
 

@@ -1,7 +1,7 @@
 //! `ups`: an uninterruptible power supply, over the network or on a serial line.
 
 mod nut;
-pub(super) mod parse;
+pub(super) mod properties;
 pub(crate) mod serial;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -45,7 +45,8 @@ pub const KIND: Kind = Kind {
         Opt::flag("beeper", "true", "whether the beeper of a UPS on a serial port shall be on"),
     ],
     answers: Answers {
-        proves: "The UPS answers, runs on the mains, and asks for no new battery.",
+        proves: "The UPS answers, runs on the mains, and asks for no new battery. On the mains with a low battery it passes \
+                 with a warning: they have just come back, and it would not last.",
         leaves_open: "How long the battery would last: only a test under load tells, see `upstest`.",
         failure: "On battery, battery low or to be replaced, shutting down, no fresh data, or no answer: the sentence says \
                   which, the log has voltage, charge and flags.",

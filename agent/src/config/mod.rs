@@ -16,7 +16,7 @@ mod lines;
 mod load;
 mod own_page;
 #[doc(hidden)]
-pub mod parse;
+pub mod properties;
 mod secrets;
 mod toml_edits;
 mod usable;

@@ -15,7 +15,7 @@ pub(crate) mod frame;
 mod outbox;
 pub(crate) mod packet;
 #[doc(hidden)]
-pub mod parse;
+pub mod properties;
 mod sending;
 mod session;
 mod settings;

@@ -22,7 +22,7 @@ mod keep;
 mod listener;
 mod message;
 #[doc(hidden)]
-pub mod parse;
+pub mod properties;
 mod retained;
 mod router;
 mod routes;

@@ -189,7 +189,7 @@ async fn body(bytes: Vec<u8>) -> Result<Scripted> {
     .await
 }
 
-/// What is measured is what a look takes: this one takes what it is given whole, and is caught.
+/// What is taken for a moment only is measured as well.
 #[test]
 fn the_measure_sees_what_is_taken_and_given_back() {
     let before = HEAP.current_usage();

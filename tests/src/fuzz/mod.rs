@@ -6,8 +6,12 @@ mod topics;
 mod triggers;
 mod wire;
 
-use fletchck::{broker::parse as broker, cli::merge::parse as merge, password::parse as password};
-use fletchck_agent::{checks::parse as checks, config::parse as config, link::parse as link};
+use fletchck::{
+    broker::properties as broker, cli::merge::properties as merge, password::properties as password,
+};
+use fletchck_agent::{
+    checks::properties as checks, config::properties as config, link::properties as link,
+};
 
 /// What must hold, whatever the bytes are.
 pub type Property = fn(&[u8]);

@@ -96,10 +96,8 @@ fn breaks_off(path: &str) -> bool {
     let (mut quote, mut chars) = (None, path.chars());
     while let Some(c) = chars.next() {
         match (quote, c) {
-            (Some(_), '\\') => {
-                if chars.next() == Some('u') && !is_code(chars.as_str()) {
-                    return true;
-                }
+            (Some(_), '\\') if chars.next() == Some('u') && !is_code(chars.as_str()) => {
+                return true;
             }
             (Some(open), c) if c == open => quote = None,
             (None, '"' | '\'') => quote = Some(c),

@@ -3,7 +3,7 @@
 
 mod imap;
 mod login;
-pub(super) mod parse;
+pub(super) mod properties;
 mod reply;
 mod smtp;
 #[cfg(test)]

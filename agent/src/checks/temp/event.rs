@@ -13,7 +13,7 @@ const ATTRIBUTES: usize = 2000;
 /// Most namespaces of a document, which are carried on from each element to all within it.
 const NAMESPACES: usize = 16;
 
-/// Why there is no temperature in a document: a clause that goes on from the service.
+/// Why there is no temperature in a document: a clause behind the name of the service.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub(in crate::checks) enum NoTemperature {
     #[error("its event.xml is no XML: {0}")]

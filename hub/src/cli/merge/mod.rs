@@ -2,7 +2,7 @@
 
 mod apply;
 #[doc(hidden)]
-pub mod parse;
+pub mod properties;
 mod table;
 
 use std::{fs, path::Path};

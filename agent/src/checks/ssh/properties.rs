@@ -1,4 +1,4 @@
-//! What must hold of what SSH servers say, and of the keys they must have. See [`crate::checks::parse`].
+//! What must hold of what SSH servers say, and of the keys they must have. See [`crate::checks::properties`].
 
 use super::{
     greeting::Greeting,

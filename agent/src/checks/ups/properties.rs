@@ -1,4 +1,4 @@
-//! What must hold of what power supplies answer. See [`crate::checks::parse`].
+//! What must hold of what power supplies answer. See [`crate::checks::properties`].
 
 use fletchck_shared::Outcome;
 use serde_json::json;
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::checks::{
     net::{Lines, Steps, failed},
-    parse::{Scripted, converse, fit, made},
+    properties::{Scripted, converse, fit, made},
 };
 
 /// All that a NUT server says. The first byte says how long the pieces are that the rest comes in.

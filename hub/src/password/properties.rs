@@ -1,4 +1,4 @@
-//! What must hold of stored hashes, whatever stands in their place. See [`fletchck_agent::checks::parse`].
+//! What must hold of stored hashes, whatever stands in their place. See [`fletchck_agent::checks::properties`].
 
 use fletchck_shared::Secret;
 

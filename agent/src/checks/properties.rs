@@ -1,7 +1,7 @@
 //! What must hold of the parsers of what targets answer and owners write, whatever they are given. Each property takes
 //! bytes and panics where it does not hold. Fuzzing looks for bytes that break one; the tests try all that it found.
 //!
-//! A check whose parser nobody else may see has its properties in a `parse.rs` of its own.
+//! A check whose parser nobody else may see has its properties in a `properties.rs` of its own.
 
 mod scripted;
 
@@ -23,14 +23,14 @@ use super::{
 };
 
 pub use super::{
-    dns::parse::{dns_record, dns_reply},
-    domain::parse::registration,
-    exec::parse::plugin_output,
-    file::parse::{log_lines, log_pattern},
-    https::parse::{http_answer, http_redirect, json_path, status_list},
-    mail::parse::{imap_conversation, imap_response, smtp_conversation, smtp_reply},
-    ssh::parse::{host_key, ssh_greeting},
-    ups::parse::{nut_answer, qs_status},
+    dns::properties::{dns_record, dns_reply},
+    domain::properties::registration,
+    exec::properties::plugin_output,
+    file::properties::{log_lines, log_pattern},
+    https::properties::{http_answer, http_redirect, json_path, status_list},
+    mail::properties::{imap_conversation, imap_response, smtp_conversation, smtp_reply},
+    ssh::properties::{host_key, ssh_greeting},
+    ups::properties::{nut_answer, qs_status},
 };
 
 pub(super) use scripted::{Scripted, converse};

@@ -1,4 +1,4 @@
-//! What must hold of tables that are merged, whatever is in them. See [`fletchck_agent::checks::parse`].
+//! What must hold of tables that are merged, whatever is in them. See [`fletchck_agent::checks::properties`].
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! What must hold of the reader of clients' packets, whatever it is given. See [`fletchck_agent::checks::parse`].
+//! What must hold of the reader of clients' packets, whatever it is given. See [`fletchck_agent::checks::properties`].
 
 use bytes::BytesMut;
 use fletchck_shared::topic::Topic;

@@ -1,4 +1,4 @@
-//! What must hold of configuration files, whatever is in them. See [`crate::checks::parse`].
+//! What must hold of configuration files, whatever is in them. See [`crate::checks::properties`].
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What must hold of lines of a log and of the patterns for them. See [`crate::checks::parse`].
+//! What must hold of lines of a log and of the patterns for them. See [`crate::checks::properties`].
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use super::{
     lines::{Lines, Patterns, Tally},
     pattern,
 };
-use crate::checks::{Options, parse::fit};
+use crate::checks::{Options, properties::fit};
 
 static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
     let regex = |text| Regex::new(text).ok();

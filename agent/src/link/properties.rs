@@ -1,4 +1,4 @@
-//! What must hold of the reader of a broker's packets, whatever it is given. See [`crate::checks::parse`].
+//! What must hold of the reader of a broker's packets, whatever it is given. See [`crate::checks::properties`].
 
 use bytes::BytesMut;
 use fletchck_shared::config::Protocol;

@@ -1,4 +1,4 @@
-//! What must hold of what registries answer. See [`crate::checks::parse`].
+//! What must hold of what registries answer. See [`crate::checks::properties`].
 
 use fletchck_shared::time;
 use serde::Deserialize as _;
@@ -7,7 +7,7 @@ use super::{Known, Registration};
 use crate::checks::{
     Look,
     net::days_until,
-    parse::{fit, look},
+    properties::{fit, look},
 };
 
 /// The answer of an RDAP server.

@@ -1,7 +1,7 @@
-//! What must hold of what commands say. See [`crate::checks::parse`].
+//! What must hold of what commands say. See [`crate::checks::properties`].
 
 use super::{Said, number::Number};
-use crate::checks::parse::fit;
+use crate::checks::properties::fit;
 
 /// The output of a plugin of Nagios.
 pub fn plugin_output(bytes: &[u8]) {

@@ -1,4 +1,4 @@
-//! What must hold of what mail servers answer. See [`crate::checks::parse`].
+//! What must hold of what mail servers answer. See [`crate::checks::properties`].
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::checks::{
     net::{Steps, failed},
-    parse::{converse, look, made},
+    properties::{converse, look, made},
     smtp,
 };
 use fletchck_shared::Outcome;

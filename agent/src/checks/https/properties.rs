@@ -1,4 +1,4 @@
-//! What must hold of what web servers answer, and of what is expected of them. See [`crate::checks::parse`].
+//! What must hold of what web servers answer, and of what is expected of them. See [`crate::checks::properties`].
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::checks::{
     Options,
     content::json::Expected,
     net::{Steps, failed},
-    parse::{Scripted, converse, fit, look, made},
+    properties::{Scripted, converse, fit, look, made},
 };
 
 /// An answer. The first byte says how long the pieces are that the rest comes in.

@@ -1,7 +1,7 @@
-//! What must hold of what name servers answer, and of what is expected of them. See [`crate::checks::parse`].
+//! What must hold of what name servers answer, and of what is expected of them. See [`crate::checks::properties`].
 
 use super::{question::Question, rdata::Rdata, reply::Reply};
-use crate::checks::{net::Steps, parse::fit};
+use crate::checks::{net::Steps, properties::fit};
 
 /// The reply of a name server, to the question for the records of `org` of the type that the first two bytes say.
 pub fn dns_reply(bytes: &[u8]) {
