@@ -12,7 +12,7 @@ use crate::{ActionName, Severity, state::Failure};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Alert {
-    /// When the first of them was told.
+    /// When the first of them was told, or would have been but that none could be: from when escalations count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opened: Option<DateTime<Utc>>,
     /// Who was told, and what they know.

@@ -343,3 +343,27 @@ async fn a_check_called_broker_keeps_no_lost_broker_from_being_told() {
     let text = &running.view("broker").state.text;
     assert!(text.starts_with("expected an update every 60 s"), "{text}");
 }
+
+#[tokio::test]
+async fn an_escalation_counts_although_the_actions_before_it_could_not_be_made() {
+    let target = tempfile::tempdir().expect("folder");
+    let mut disk = volume(&target.path().join("nothing"));
+    disk["actions"] = json!(["mail", "no such"]);
+    disk["escalate"] = json!([{ "after": 900, "actions": ["boss"] }]);
+    let mut mute = disk.clone();
+    mute["actions"] = json!([]);
+    let checks = json!({ "disk": disk, "mute": mute });
+    let mut config = json!({ "actions": { "boss": { "type": "log" } }, "checks": checks });
+    config["actions"]["mail"] = json!({ "type": "email", "options": { "sender": 5 } });
+    let (faulty, faults) = config::read(&config, &Built, Tz::UTC);
+    assert!(!faults.is_empty() && !faulty.actions.keys().any(|name| name.as_str() == "mail"));
+    let running = Running::start(with_log(json!({}))).await;
+    running.ask(Request::Reload(Box::new(faulty), faults)).await;
+    running.run("disk").await;
+    running.run("mute").await;
+    running.pass(TimeDelta::minutes(14)).await;
+    assert!(running.told("disk").await.is_empty());
+    running.pass(TimeDelta::minutes(2)).await;
+    assert_eq!(running.told("disk").await, ["escalated"]);
+    assert!(running.told("mute").await.is_empty(), "its owner wants nobody to hear of it");
+}

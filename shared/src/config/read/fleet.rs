@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
-use super::edges::Names;
+use super::{edges::Names, policy};
 use crate::{
     ActionName, AgentId,
     config::{Agent, Fault, Fleet, Limits, Site, table::Table},
@@ -49,15 +49,9 @@ pub(super) fn fleet(
                 if empty { Err("it has an empty level".into()) } else { Ok(text.to_owned()) }
             })
         });
-    let path = table.path("actions");
-    let texts = table.texts("actions");
-    let mut told = Vec::new();
-    for (index, name) in texts {
-        match actions.find(name, &path.index(index), "action", "nobody is told that way") {
-            Ok(name) => told.push(name),
-            Err(fault) => table.push(fault),
-        }
-    }
+    let mut missing = Vec::new();
+    let told = policy::told(&mut table, actions, &mut missing).unwrap_or_default();
+    missing.into_iter().for_each(|fault| table.push(fault));
     let fleet = Fleet {
         prefix: prefix.unwrap_or(default.prefix),
         hub: table.flag("hub", default.hub),
