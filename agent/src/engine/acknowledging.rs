@@ -3,6 +3,7 @@
 use fletchck_shared::{
     CheckName,
     policy::{Ack, News},
+    state::Condition,
 };
 use tracing::info;
 
@@ -10,18 +11,19 @@ use super::{Refused, core::Core};
 
 impl Core {
     /// Takes a failure on in somebody's name: nobody is reminded of it, and no further ones are told.
-    pub(super) fn acknowledge(&mut self, name: &CheckName, ack: Ack) -> Result<(), Refused> {
+    pub(super) fn acknowledge(&mut self, name: &CheckName, mut ack: Ack) -> Result<(), Refused> {
         let now = self.now();
         let entry = self.entries.get_mut(name).ok_or_else(|| Refused::NoSuchCheck(name.clone()))?;
-        if !entry.state.condition.failing() {
+        let Condition::Fail(failure) = &entry.state.condition else {
             return Err(Refused::NotNow(format!(
                 "`{name}` does not fail: there is nothing to take on"
             )));
-        }
+        };
         if ack.until.is_some_and(|until| until <= now) {
             return Err(Refused::NotNow("this acknowledgement is over before it begins".into()));
         }
         info!(check.name = %name, by = %ack.by, "acknowledged");
+        ack.failure = Some(failure.clone());
         entry.state.alert.ack = Some(ack);
         self.touched.insert(name.clone());
         self.tell_acknowledged(name);

@@ -64,6 +64,20 @@ pub struct Ack {
     /// When it ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<DateTime<Utc>>,
+    /// How the check failed when it was taken on, which the engine notes; `None`: an older version did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+impl Ack {
+    /// Whether this is for another failure than the present one, of which these know.
+    pub(super) fn outdated(&self, present: &Failure, told: &BTreeMap<ActionName, Told>) -> bool {
+        let other = match &self.failure {
+            Some(failure) => failure != present,
+            None => told.values().any(|told| told.failure != *present),
+        };
+        other && !self.sticky
+    }
 }
 
 impl Alert {

@@ -2,13 +2,17 @@
 
 use std::fs;
 
-use fletchck_shared::policy::{Ack, Pattern, Silence, SilenceKind, Span, When};
+use fletchck_shared::{
+    policy::{Ack, Pattern, Silence, SilenceKind, Span, When},
+    state::Failure,
+};
 
 use super::*;
 
 pub(super) fn ack() -> Ack {
     let at = DateTime::UNIX_EPOCH;
-    Ack { by: "ann".into(), at, comment: "on my way".into(), sticky: false, until: None }
+    let comment = "on my way".into();
+    Ack { by: "ann".into(), at, comment, sticky: false, until: None, failure: None }
 }
 
 pub(super) fn silence(running: &Running, check: &str, minutes: i64) -> Box<Silence> {
@@ -125,7 +129,8 @@ async fn an_acknowledgement_needs_a_failure_and_is_kept_until_it_is_over() {
     running.run("disk").await;
     running.ask(acknowledge()).await;
     let running = running.restart(config).await;
-    assert_eq!(running.view("disk").state.alert.ack, Some(ack()));
+    let taken = Ack { failure: Some(Failure::Whole), ..ack() };
+    assert_eq!(running.view("disk").state.alert.ack, Some(taken));
     fs::create_dir(&path).expect("made");
     assert_eq!(running.run("disk").await.state.alert.ack, None);
     assert_eq!(running.told("disk").await, ["failed", "recovered"]);
@@ -366,4 +371,28 @@ async fn an_escalation_counts_although_the_actions_before_it_could_not_be_made()
     running.pass(TimeDelta::minutes(2)).await;
     assert_eq!(running.told("disk").await, ["escalated"]);
     assert!(running.told("mute").await.is_empty(), "its owner wants nobody to hear of it");
+}
+
+#[tokio::test]
+async fn a_change_that_nobody_could_be_told_of_ends_an_acknowledgement_all_the_same() {
+    let target = tempfile::tempdir().expect("folder");
+    let (a, b) = (target.path().join("a"), target.path().join("b"));
+    fs::create_dir(&b).expect("made");
+    let config = |actions: Value| {
+        let all =
+            json!({ "type": "sequence", "options": { "checks": ["a", "b"] }, "actions": actions });
+        let (mut one, mut two) = (volume(&a), volume(&b));
+        (one["actions"], two["actions"]) = (json!([]), json!([]));
+        json!({ "all": all, "a": one, "b": two })
+    };
+    let (told, nobody) =
+        (with_log(config(json!(["tell"]))), json!({ "checks": config(json!([])) }));
+    let running = Running::start(told.clone()).await;
+    running.run("all").await;
+    running.ask(Request::Reload(Box::new(site(&nobody)), Vec::new())).await;
+    running.ask(Request::Acknowledge(name("all"), ack())).await;
+    fs::rename(&b, &a).expect("moved");
+    assert_eq!(running.run("all").await.state.alert.ack, None, "it fails otherwise");
+    running.ask(Request::Reload(Box::new(site(&told)), Vec::new())).await;
+    assert_eq!(running.told("all").await, ["failed", "changed"]);
 }
