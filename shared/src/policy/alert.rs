@@ -67,6 +67,9 @@ pub struct Ack {
     /// How the check failed when it was taken on, which the engine notes; `None`: an older version did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// Whether those who keep an account of it were told, which the engine notes.
+    #[serde(default)]
+    pub told: bool,
 }
 
 impl Ack {

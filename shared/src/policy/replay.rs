@@ -119,7 +119,7 @@ impl Story {
         };
         let (by, comment) = ("ann".into(), String::new());
         self.state.alert.ack =
-            Some(Ack { by, at: self.now, comment, sticky, until: None, failure });
+            Some(Ack { by, at: self.now, comment, sticky, until: None, failure, told: false });
     }
 
     fn decide(&mut self, fresh: bool) -> Decision {

@@ -12,7 +12,7 @@ use super::*;
 pub(super) fn ack() -> Ack {
     let at = DateTime::UNIX_EPOCH;
     let comment = "on my way".into();
-    Ack { by: "ann".into(), at, comment, sticky: false, until: None, failure: None }
+    Ack { by: "ann".into(), at, comment, sticky: false, until: None, failure: None, told: false }
 }
 
 pub(super) fn silence(running: &Running, check: &str, minutes: i64) -> Box<Silence> {
@@ -395,4 +395,34 @@ async fn a_change_that_nobody_could_be_told_of_ends_an_acknowledgement_all_the_s
     assert_eq!(running.run("all").await.state.alert.ack, None, "it fails otherwise");
     running.ask(Request::Reload(Box::new(site(&told)), Vec::new())).await;
     assert_eq!(running.told("all").await, ["failed", "changed"]);
+}
+
+#[tokio::test]
+async fn an_account_is_told_once_that_a_failure_was_taken_on_and_not_in_a_silence() {
+    let target = tempfile::tempdir().expect("folder");
+    let mut disk = volume(&target.path().join("nothing"));
+    disk["actions"] = json!(["pager"]);
+    let mut config = with_log(json!({ "disk": disk }));
+    let nobody = json!({ "token": "0123456789", "url": "http://127.0.0.1:1" });
+    config["actions"]["pager"] = json!({ "type": "pagerduty", "options": nobody });
+    let running = Running::start(config.clone()).await;
+    running.run("disk").await;
+    let acknowledge = |by: &str| Request::Acknowledge(name("disk"), Ack { by: by.into(), ..ack() });
+    running.ask(Request::Silence(silence(&running, "disk", 10))).await;
+    running.ask(acknowledge("ann")).await;
+    assert_eq!(running.told("disk").await, ["failed"], "nothing at all is told in a silence");
+    running.ask(Request::EndSilence(1)).await;
+    running.ask(acknowledge("ann")).await;
+    assert_eq!(running.told("disk").await, ["failed", "acknowledged"]);
+    let running = running.restart(config).await;
+    running.ask(acknowledge("bob")).await;
+    assert_eq!(
+        running.told("disk").await,
+        ["failed", "acknowledged"],
+        "the account says so already"
+    );
+    assert_eq!(running.view("disk").state.alert.ack.as_ref().map(|ack| &*ack.by), Some("bob"));
+    running.ask(Request::TakeBack(name("disk"))).await;
+    running.ask(acknowledge("ann")).await;
+    assert_eq!(running.told("disk").await.len(), 3);
 }
