@@ -17,6 +17,7 @@ mod program;
 pub mod say;
 pub mod scheduler;
 pub mod service;
+pub mod stay;
 pub mod store;
 pub mod turn;
 

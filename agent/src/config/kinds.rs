@@ -47,10 +47,14 @@ impl Kinds for Built {
 
     fn action_out_of_place(&self, kind: &str, site: &Site) -> Option<(&'static str, &'static str)> {
         let broker = site.mqtt.is_some() || site.broker.is_some();
-        (kind == actions::mqtt::KIND.name && !broker).then_some((
+        (self.needs_broker(kind) && !broker).then_some((
             "it would tell nobody: this site speaks to no broker",
             "an `mqtt` or a `broker` section; or another type of action",
         ))
+    }
+
+    fn needs_broker(&self, kind: &str) -> bool {
+        kind == actions::mqtt::KIND.name
     }
 }
 
@@ -93,6 +97,10 @@ impl Kinds for BuiltAgent {
     fn action_out_of_place(&self, kind: &str, site: &Site) -> Option<(&'static str, &'static str)> {
         Built.action_out_of_place(kind, site)
     }
+
+    fn needs_broker(&self, kind: &str) -> bool {
+        Built.needs_broker(kind)
+    }
 }
 
 fn names(options: &'static [Opt]) -> Vec<&'static str> {
@@ -109,7 +117,10 @@ fn faults(found: Vec<OptionFault>) -> Vec<Fault> {
 
 #[cfg(test)]
 mod tests {
-    use fletchck_shared::{Tz, config};
+    use fletchck_shared::{
+        Tz,
+        config::{self, Severity},
+    };
     use serde_json::json;
 
     use super::*;
@@ -124,5 +135,26 @@ mod tests {
         value["mqtt"] = json!({ "hostname": "broker.example" });
         let (site, faults) = config::read(&value, &Built, Tz::UTC);
         assert_eq!((site.actions.len(), faults), (1, Vec::new()));
+    }
+
+    #[test]
+    fn a_lost_broker_that_would_be_told_of_by_way_of_the_broker_alone_is_a_warning() {
+        let mail = json!({ "type": "email", "options": {
+            "sender": "a@example.org", "recipients": ["b@example.org"], "hostname": "mail.example.org",
+        } });
+        let bus =
+            json!({ "type": "mqtt", "options": { "topic": "home/alerts" }, "failover": "mail" });
+        let mut value = json!({
+            "broker": { "listeners": [{ "listen": "127.0.0.1:0" }] },
+            "actions": { "bus": bus, "mail": mail }, "fleet": { "actions": ["bus"] },
+        });
+        let (_, faults) = config::read(&value, &Built, Tz::UTC);
+        let [fault] = &faults[..] else { panic!("one fault: {faults:?}") };
+        assert_eq!((fault.severity, fault.path.as_str()), (Severity::Warning, "fleet.actions"));
+        assert!(fault.to_string().contains("an action of another type than `mqtt`"), "{fault}");
+        for well in [json!(["bus", "mail"]), json!(["mail"]), json!([])] {
+            value["fleet"]["actions"] = well;
+            assert_eq!(config::read(&value, &Built, Tz::UTC).1, Vec::new());
+        }
     }
 }

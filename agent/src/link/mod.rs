@@ -32,6 +32,7 @@ use std::{
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use fletchck_shared::config::Protocol;
+use futures_util::FutureExt as _;
 use tokio::{
     sync::{broadcast, mpsc, watch},
     task::JoinHandle,
@@ -40,6 +41,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{backoff::Backoff, session::Ended, versions::Versions};
+use crate::stay::stay;
 
 pub use birth::{Greeting, Identity};
 pub use failure::Failure;
@@ -159,7 +161,7 @@ pub fn spawn<O: Outbox, G: Greeting>(
         stop,
     };
     let task = tokio::spawn(async move {
-        link.run().await;
+        link.stay().await;
         _ = link.state.send(LinkState::Stopped);
     });
     Running { state: watch, notices, counters, task }
@@ -186,7 +188,29 @@ struct Between {
     qos2: Option<bool>,
 }
 
+/// Says that there is no connection where the program breaks down over the link: it is gone with it.
+struct Held<'a, O: Outbox, G: Greeting>(&'a Link<O, G>);
+
+impl<O: Outbox, G: Greeting> Drop for Held<'_, O, G> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.down(Failure::Broken("the program broke down over it".into()));
+        }
+    }
+}
+
 impl<O: Outbox, G: Greeting> Link<O, G> {
+    async fn stay(&self) {
+        stay("the link to the broker", self.stop.cancelled(), self, |link| {
+            async {
+                let _held = Held(link);
+                link.run().await;
+            }
+            .boxed()
+        })
+        .await;
+    }
+
     async fn run(&self) {
         let mut between = Between {
             versions: Versions::default(),
@@ -323,6 +347,10 @@ mod tests {
     use super::*;
 
     fn link() -> Link<MemoryOutbox, ()> {
+        link_over(Arc::default())
+    }
+
+    fn link_over<O: Outbox>(outbox: Arc<O>) -> Link<O, ()> {
         let settings = Settings {
             host: "localhost".into(),
             port: 1883,
@@ -341,7 +369,7 @@ mod tests {
         };
         Link {
             settings,
-            outbox: Arc::default(),
+            outbox,
             greeting: (),
             arrived: mpsc::channel(1).0,
             state: watch::channel(LinkState::Connecting).0,
@@ -396,6 +424,47 @@ mod tests {
     fn whoever_waits_for_clients_waits_for_the_slowest() {
         let unnoticed = settings::KEEP_ALIVE * 3 / 2;
         assert!(BACK_WITHIN >= unnoticed + backoff::LONGEST + session::CONNACK);
+    }
+
+    /// The program breaks down over it, once.
+    #[derive(Default)]
+    struct Broken(std::sync::atomic::AtomicBool);
+
+    impl Outbox for Broken {
+        type Error = std::convert::Infallible;
+
+        async fn next(&self, _: i64, _: usize) -> Result<Vec<Outgoing>, Self::Error> {
+            assert!(self.0.swap(true, Ordering::Relaxed), "on purpose");
+            Ok(Vec::new())
+        }
+
+        async fn sent(&self, _: Vec<i64>) -> Result<(), Self::Error> {
+            Ok(())
+        }
+
+        fn changed(&self) -> Arc<tokio::sync::Notify> {
+            Arc::default()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_that_broke_down_is_said_to_be_down_and_tries_again() {
+        let mut link = link_over(Arc::<Broken>::default());
+        // Nobody listens on port 0.
+        link.settings.port = 0;
+        let (mut state, stop) = (link.state.subscribe(), link.stop.clone());
+        let task = tokio::spawn(async move { link.stay().await });
+        let mut down = async || {
+            state.changed().await.expect("it goes on");
+            match &*state.borrow_and_update() {
+                LinkState::Down { why, .. } => why.clone(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(matches!(down().await, Failure::Broken(_)));
+        assert!(matches!(down().await, Failure::Connect { .. }));
+        stop.cancel();
+        task.await.expect("it ends");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,9 +1,10 @@
 //! The heartbeat: an address that is asked for again and again while this site is well, so that somebody elsewhere notices
 //! when it no longer is.
 
-use std::time::Duration;
+use std::{future::pending, time::Duration};
 
 use fletchck_shared::config::{Fault, Heartbeat};
+use futures_util::FutureExt as _;
 use tokio::{
     sync::watch,
     task::JoinHandle,
@@ -15,6 +16,7 @@ use super::Faults;
 use crate::{
     actions::{self, TellError},
     engine::{Handle, Refused, Request},
+    stay::stay,
 };
 
 /// The section of the configuration that says whom to tell.
@@ -53,12 +55,11 @@ impl Heart {
     /// Sends the heartbeats of this configuration.
     pub(super) fn start(engine: Handle, faults: Faults, heartbeat: Option<Heartbeat>) -> Self {
         let (configured, watch) = watch::channel(heartbeat);
-        let ask = async |heartbeat: &Heartbeat| {
-            let limit = heartbeat.every.min(HEARD);
-            let ca_file = heartbeat.ca_file.as_deref();
-            actions::fetch(heartbeat.url.reveal(), ca_file, limit).await.map(drop)
-        };
-        Self { configured, task: tokio::spawn(beat(engine, faults, watch, ask)) }
+        let state = (engine, faults, watch);
+        let part = stay("the heartbeat", pending(), state, |(engine, faults, watch)| {
+            beat(engine, faults, watch, ask).boxed()
+        });
+        Self { configured, task: tokio::spawn(part) }
     }
 
     /// Sends those of another one from now on.
@@ -77,10 +78,16 @@ impl Drop for Heart {
     }
 }
 
+async fn ask(heartbeat: &Heartbeat) -> Result<(), TellError> {
+    let limit = heartbeat.every.min(HEARD);
+    let ca_file = heartbeat.ca_file.as_deref();
+    actions::fetch(heartbeat.url.reveal(), ca_file, limit).await.map(drop)
+}
+
 async fn beat(
-    engine: Handle,
-    faults: Faults,
-    mut configured: watch::Receiver<Option<Heartbeat>>,
+    engine: &Handle,
+    faults: &Faults,
+    configured: &mut watch::Receiver<Option<Heartbeat>>,
     ask: impl AsyncFn(&Heartbeat) -> Result<(), TellError>,
 ) {
     let mut went = Went::Nowhere;
@@ -105,8 +112,8 @@ async fn beat(
             }
             () = wait => {
                 let Some(heartbeat) = &heartbeat else { continue };
-                let (goes, why) = once(&engine, heartbeat, &ask).await;
-                say(&faults, (went, goes), why);
+                let (goes, why) = once(engine, heartbeat, &ask).await;
+                say(faults, (went, goes), why);
                 went = goes;
                 // None is made up for.
                 next = (next + heartbeat.every).max(Instant::now());
@@ -189,14 +196,17 @@ mod tests {
         let board = Arc::<Board>::default();
         let (engine, inbox) = Handle::new(board.clone(), Arc::default(), 8);
         let faults = Faults::new(board.clone(), Vec::new());
-        let (configured, watch) = watch::channel(heartbeat);
+        let (configured, mut watch) = watch::channel(heartbeat);
         let (tell, heard) = mpsc::unbounded_channel();
         let answer = Arc::new(Mutex::new(Ok(())));
         let (answers, began) = (answer.clone(), Instant::now());
-        tokio::spawn(beat(engine, faults, watch, async move |_: &Heartbeat| {
-            tell.send(began.elapsed().as_secs()).expect("the test listens");
-            answers.lock().clone()
-        }));
+        tokio::spawn(async move {
+            beat(&engine, &faults, &mut watch, async move |_: &Heartbeat| {
+                tell.send(began.elapsed().as_secs()).expect("the test listens");
+                answers.lock().clone()
+            })
+            .await;
+        });
         Beating { inbox, board, configured, heard, answer }
     }
 

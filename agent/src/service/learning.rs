@@ -1,6 +1,6 @@
 //! What targets have taught, written into the owner's file.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde_json::{Map, Value};
 use tokio::{sync::mpsc, task::spawn_blocking};
@@ -9,10 +9,10 @@ use tracing::{info, warn};
 use crate::{chain, config, engine::Learned};
 
 /// Writes down whatever is learned, until the engine ends. The watch over the file takes it over from there.
-pub(super) async fn write_down(path: PathBuf, mut learned: mpsc::UnboundedReceiver<Learned>) {
+pub(super) async fn write_down(path: &Path, learned: &mut mpsc::UnboundedReceiver<Learned>) {
     while let Some(learned) = learned.recv().await {
         let Learned { check, option, value } = learned.clone();
-        let file = path.clone();
+        let file = path.to_owned();
         let enter = move |map: &mut Map<String, Value>| enter(map, &learned);
         let written = spawn_blocking(move || config::edit(&file, enter)).await;
         let by_hand = format!("write `\"{option}\": \"{value}\"` into its options yourself");
@@ -60,14 +60,14 @@ mod tests {
             "known": {"type": "ssh", "options": {"hostkey": "AAAA"}},
         }});
         std::fs::write(&path, before.to_string()).expect("written");
-        let (tell, learned) = mpsc::unbounded_channel();
+        let (tell, mut learned) = mpsc::unbounded_channel();
         for check in ["new", "known", "elsewhere"] {
             let check = CheckName::try_from(check).expect("a name");
             tell.send(Learned { check, option: "hostkey".into(), value: "BBBB".into() })
                 .expect("sent");
         }
         drop(tell);
-        write_down(path.clone(), learned).await;
+        write_down(&path, &mut learned).await;
         let after: Value =
             serde_json::from_str(&std::fs::read_to_string(&path).expect("read")).expect("JSON");
         assert_eq!(after["checks"]["new"]["options"]["hostkey"], "BBBB");

@@ -1,6 +1,6 @@
 //! The link to a broker, started, replaced and stopped as the configuration says.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use fletchck_shared::{
@@ -8,6 +8,7 @@ use fletchck_shared::{
     config::{Mqtt, Site},
     topic::TopicFilter,
 };
+use futures_util::FutureExt as _;
 use sha2::{Digest, Sha256};
 use tokio::{
     sync::{mpsc, watch},
@@ -22,6 +23,7 @@ use crate::{
     config::Loaded,
     engine::{CheckView, Handle, Publishing},
     link::{self, Arrived, LinkState, Settings, Subscription},
+    stay::stay,
     store::Store,
 };
 
@@ -144,8 +146,11 @@ impl Linking {
         let arrived = self.arrived.clone().unwrap_or_else(|| mpsc::channel(1).0);
         let running =
             link::spawn(settings, self.store.clone().into(), greeter, arrived, stop.clone());
-        let telling = tell(running.state, self.reach.clone(), self.faults.clone());
-        let telling = tokio::spawn(telling);
+        let state = (running.state, self.reach.clone(), self.faults.clone());
+        let what = "telling how it stands with the link";
+        let telling = tokio::spawn(stay(what, pending(), state, |(state, reach, faults)| {
+            tell(state, reach, faults).boxed()
+        }));
         self.linked = Some(Linked { made_of, stop, task: running.task, telling });
     }
 
@@ -207,7 +212,7 @@ impl Linked {
 }
 
 /// Says how it stands with the broker at the other end of a link, until the link has stopped.
-async fn tell(mut state: watch::Receiver<LinkState>, reach: Reach, faults: Faults) {
+async fn tell(state: &mut watch::Receiver<LinkState>, reach: &Reach, faults: &Faults) {
     while state.changed().await.is_ok() {
         match state.borrow_and_update().clone() {
             LinkState::Connecting => {}
@@ -222,8 +227,6 @@ async fn tell(mut state: watch::Receiver<LinkState>, reach: Reach, faults: Fault
             LinkState::Stopped => return,
         }
     }
-    error!("the link to the broker broke down; please report this");
-    reach.away("the link to the broker broke down; restart fletchck, and report this");
 }
 
 /// Tells two configurations apart, without telling what is in them.

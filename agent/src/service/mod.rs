@@ -10,11 +10,14 @@ mod linking;
 mod reach;
 mod start;
 
+use std::future::pending;
+
 use anyhow::Context;
 use fletchck_shared::{
     ActionName, AgentId, Tz,
     config::{Fault, Severity, Site},
 };
+use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -30,6 +33,7 @@ use crate::{
     config::{LoadError, Loaded, host_zone},
     engine::{Clock, Engine, Handle, Request},
     link::Arrived,
+    stay::stay,
     store::Store,
 };
 
@@ -84,7 +88,10 @@ impl Service {
         .await
         .with_context(|| format!("reading {}", path.display()))?;
         if let Some(learned) = engine.learned.take() {
-            tokio::spawn(learning::write_down(loaded.path.clone(), learned));
+            let (what, state) = ("writing down what targets teach", (loaded.path.clone(), learned));
+            tokio::spawn(stay(what, pending(), state, |(path, learned)| {
+                learning::write_down(path, learned).boxed()
+            }));
         }
         info!(agent = %agent, checks = loaded.site.checks.len(), "fletchck {} runs {}",
             env!("CARGO_PKG_VERSION"), loaded.path.display());

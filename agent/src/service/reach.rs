@@ -1,10 +1,16 @@
 //! Whether the broker is there that everything from elsewhere is heard through, and that the engine knows of it.
 
+use std::future::pending;
+
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tracing::warn;
 
-use crate::engine::{Handle, Refused, Request};
+use crate::{
+    engine::{Handle, Refused, Request},
+    stay::stay,
+};
 
 /// How it stands with the broker of a site: the one at the other end of its link, or its own. Cheap to clone.
 ///
@@ -28,7 +34,11 @@ impl Reach {
     /// Nothing is known of a broker yet. Ends with the engine.
     pub(super) fn new(engine: Handle) -> Self {
         let (standing, watch) = watch::channel(Standing::default());
-        tokio::spawn(tell(engine, watch));
+        let what = "telling the engine how it stands with the broker";
+        let state = (engine, watch, Standing::default());
+        tokio::spawn(stay(what, pending(), state, |(engine, watch, told)| {
+            tell(engine, watch, told).boxed()
+        }));
         Self(standing)
     }
 
@@ -70,8 +80,9 @@ impl Reach {
     }
 }
 
-async fn tell(engine: Handle, mut standing: watch::Receiver<Standing>) {
-    let mut told = Standing::default();
+async fn tell(engine: &Handle, standing: &mut watch::Receiver<Standing>, told: &mut Standing) {
+    // What it broke down over is told again.
+    standing.mark_changed();
     while standing.changed().await.is_ok() {
         let now = standing.borrow_and_update().clone();
         let request = match &now.away {
@@ -88,7 +99,7 @@ async fn tell(engine: Handle, mut standing: watch::Receiver<Standing>) {
             }
             Ok(()) => {}
         }
-        told = now;
+        *told = now;
     }
 }
 

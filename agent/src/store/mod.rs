@@ -15,10 +15,16 @@ mod rows;
 mod schema;
 mod silences;
 
-use std::{path::Path, sync::Arc, thread};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::Arc,
+    thread,
+};
 
 use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tracing::error;
 
 pub use batch::{Batch, Mark, NewDelivery, OutgoingRow, SilenceId};
 pub use deliveries::{Pending, PendingDelivery, Revived, ShownDelivery, Tried};
@@ -49,7 +55,10 @@ impl Store {
             .spawn(move || {
                 let _lock = lock; // held for as long as the file is open
                 while let Some(job) = queue.blocking_recv() {
-                    job(&mut connection);
+                    // A transaction that is open is rolled back, and whoever asked hears that there is no answer.
+                    if catch_unwind(AssertUnwindSafe(|| job(&mut connection))).is_err() {
+                        error!("the store broke down over what it was asked, and goes on; please report what the log says above");
+                    }
                 }
             })
             .map_err(StoreError::Thread)?;
@@ -98,5 +107,23 @@ impl Store {
         });
         self.jobs.send(job).map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?.map_err(StoreError::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_that_broke_down_over_one_thing_takes_the_next() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("site.db")).expect("a store");
+        let failed = store.call::<()>(|_| panic!("on purpose")).await;
+        assert!(matches!(failed, Err(StoreError::Closed)), "{failed:?}");
+        let one: i64 = store
+            .call(|db| db.query_row("SELECT 1", (), |row| row.get(0)))
+            .await
+            .expect("it goes on");
+        assert_eq!(one, 1);
     }
 }

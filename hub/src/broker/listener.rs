@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fletchck_agent::stay::stay;
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -96,6 +98,19 @@ async fn run(
     tls: Option<TlsAcceptor>,
     stop: CancellationToken,
 ) {
+    let state = (gate, listener, tls, stop.clone());
+    stay("a port of the broker", stop.cancelled(), state, |(gate, listener, tls, stop)| {
+        accept(gate, listener, tls.as_ref(), stop).boxed()
+    })
+    .await;
+}
+
+async fn accept(
+    gate: &Arc<Gate>,
+    listener: &TcpListener,
+    tls: Option<&TlsAcceptor>,
+    stop: &CancellationToken,
+) {
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -111,11 +126,11 @@ async fn run(
             }
         };
         let peer = peer.ip().to_canonical();
-        let Some(pending) = Pending::take(&gate, peer) else {
+        let Some(pending) = Pending::take(gate, peer) else {
             tracing::debug!(%peer, "too many connections that have not logged in, closed");
             continue;
         };
-        let (gate_, tls) = (gate.clone(), tls.clone());
+        let (gate_, tls) = (gate.clone(), tls.cloned());
         gate.tasks.spawn(async move {
             let gate = gate_;
             if let Err(error) = stream.set_nodelay(true) {

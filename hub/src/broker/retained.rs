@@ -13,7 +13,9 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use bytes::Bytes;
+use fletchck_agent::stay::stay;
 use fletchck_shared::topic::{Topic, TopicFilter};
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -140,6 +142,15 @@ impl Retained {
 
     /// Makes changes durable until told to stop, and once more then.
     pub(super) async fn keep_up(self: Arc<Self>, stop: CancellationToken) {
+        // Told to stop, it has something to do as well.
+        let never = std::future::pending();
+        stay("keeping retained messages", never, (self, stop), |(retained, stop)| {
+            retained.clone().keep(stop).boxed()
+        })
+        .await;
+    }
+
+    async fn keep(self: Arc<Self>, stop: &CancellationToken) {
         let mut tick = tokio::time::interval(BEHIND);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut swept = tokio::time::Instant::now();

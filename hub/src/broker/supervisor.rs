@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fletchck_agent::stay::stay;
+use futures_util::FutureExt as _;
 use rumqttd::local::LinkRx;
 
 use super::gate::Gate;
@@ -16,7 +18,15 @@ const HEALTHY: Duration = Duration::from_secs(60);
 
 /// Watches the router until the broker stops. When one dies, its sessions end, and clients that come back are served by the
 /// next one. Retained messages are the gate's and stay.
-pub(super) async fn run(gate: Arc<Gate>, mut watch: LinkRx) {
+pub(super) async fn run(gate: Arc<Gate>, watch: LinkRx) {
+    let state = (gate.clone(), watch);
+    stay("watching the message router", gate.stop.cancelled(), state, |(gate, watch)| {
+        attend(gate, watch).boxed()
+    })
+    .await;
+}
+
+async fn attend(gate: &Gate, watch: &mut LinkRx) {
     let mut pause = PAUSE;
     loop {
         let started = tokio::time::Instant::now();
@@ -31,12 +41,12 @@ pub(super) async fn run(gate: Arc<Gate>, mut watch: LinkRx) {
         gate.router().dead.cancel();
         gate.sleepers.sweep().await;
         pause = if started.elapsed() > HEALTHY { PAUSE } else { (2 * pause).min(LONGEST_PAUSE) };
-        watch = loop {
+        *watch = loop {
             tokio::select! {
                 () = gate.stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
             }
-            match start(&gate).await {
+            match start(gate).await {
                 Ok(watch) => break watch,
                 Err(error) => {
                     let error = format!("{error:#}");
@@ -50,6 +60,13 @@ pub(super) async fn run(gate: Arc<Gate>, mut watch: LinkRx) {
 
 /// Forgets sessions whose time is up, until the broker stops.
 pub(super) async fn sweep_sessions(gate: Arc<Gate>, every: Duration) {
+    stay("forgetting old sessions", gate.stop.cancelled(), &gate, |gate| {
+        sweep(gate, every).boxed()
+    })
+    .await;
+}
+
+async fn sweep(gate: &Gate, every: Duration) {
     loop {
         tokio::select! {
             () = gate.stop.cancelled() => return,

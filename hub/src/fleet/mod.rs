@@ -14,7 +14,8 @@ mod rejections;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,9 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use fletchck_agent::engine::{Handle, Heard, Ping, Refused, Request};
 use fletchck_agent::link::Arrived;
+use fletchck_agent::stay::stay;
 use fletchck_shared::{AgentId, topic};
+use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -63,6 +66,16 @@ struct Message {
     spoken: Spoken,
 }
 
+impl Message {
+    /// What a client of the embedded broker has published at this time. Empty and not retained clears nothing, and says
+    /// nothing.
+    fn tapped(heard: broker::Heard, at: DateTime<Utc>) -> Option<Self> {
+        let broker::Heard { topic, payload, retain, .. } = heard;
+        let spoken = Spoken { at, retained: false, connected: None };
+        (!payload.is_empty() || retain).then_some(Self { topic, payload, spoken })
+    }
+}
+
 impl From<Arrived> for Message {
     fn from(arrived: Arrived) -> Self {
         let Arrived { topic, payload, retained, connected, at } = arrived;
@@ -87,15 +100,17 @@ pub fn spawn(
         agents: Agents::new(now.grace, now.agents_max),
         rejections: Rejections::default(),
         batch: Vec::with_capacity(BATCH),
+        waiting: VecDeque::with_capacity(BATCH),
+        known: Some(known),
+        arrived: Some(arrived),
+        tap: Some(tap),
         settings,
         now,
         engine,
     };
     tokio::spawn(async move {
-        // The engine is gone, then, and with it the reason to hear.
-        if let Some(Err(refused)) = stop.run_until_cancelled(fleet.run(known, arrived, tap)).await {
-            tracing::debug!("nothing is heard any more: {refused}");
-        }
+        let hearing = stay("hearing the fleet", pending(), fleet, |fleet| fleet.hear().boxed());
+        stop.run_until_cancelled(hearing).await;
     })
 }
 
@@ -106,40 +121,51 @@ struct Fleet {
     agents: Agents,
     rejections: Rejections,
     batch: Vec<Heard>,
+    /// What has come and was not judged yet. Whatever happens over one of them, the others are judged.
+    waiting: VecDeque<Message>,
+    /// Agents from before the start, until they are expected.
+    known: Option<BTreeSet<AgentId>>,
+    /// Sources, until they end.
+    arrived: Option<mpsc::Receiver<Arrived>>,
+    tap: Option<mpsc::Receiver<broker::Heard>>,
 }
 
 impl Fleet {
-    async fn run(
-        mut self,
-        known: BTreeSet<AgentId>,
-        mut arrived: mpsc::Receiver<Arrived>,
-        mut tap: mpsc::Receiver<broker::Heard>,
-    ) -> Result<(), Refused> {
-        if self.now.hub {
+    async fn hear(&mut self) {
+        // The engine is gone, then, and with it the reason to hear.
+        if let Err(refused) = self.run().await {
+            tracing::debug!("nothing is heard any more: {refused}");
+        }
+    }
+
+    async fn run(&mut self) -> Result<(), Refused> {
+        if let Some(known) = self.known.take()
+            && self.now.hub
+        {
             let effects = self.agents.expect(known, Utc::now());
             self.carry_out(effects).await?;
         }
         let (mut from_link, mut from_tap) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
-        let (mut link_open, mut tap_open) = (true, true);
         loop {
+            while let Some(message) = self.waiting.pop_front() {
+                self.take(message).await?;
+            }
+            self.flush().await?;
             let due = self.agents.next().filter(|_| !self.now.deaf);
             tokio::select! {
-                count = arrived.recv_many(&mut from_link, BATCH), if link_open => {
-                    link_open = count > 0;
-                    for message in from_link.drain(..) {
-                        self.take(message.into()).await?;
+                count = receive(&mut self.arrived, &mut from_link) => {
+                    if count == 0 {
+                        self.arrived = None;
                     }
+                    self.waiting.extend(from_link.drain(..).map(Message::from));
                 }
-                count = tap.recv_many(&mut from_tap, BATCH), if tap_open => {
-                    tap_open = count > 0;
-                    let at = Utc::now();
-                    for broker::Heard { topic, payload, retain, .. } in from_tap.drain(..) {
-                        // Empty and not retained clears nothing, and says nothing.
-                        if !payload.is_empty() || retain {
-                            let spoken = Spoken { at, retained: false, connected: None };
-                            self.take(Message { topic, payload, spoken }).await?;
-                        }
+                count = receive(&mut self.tap, &mut from_tap) => {
+                    if count == 0 {
+                        self.tap = None;
                     }
+                    let at = Utc::now();
+                    let tapped = from_tap.drain(..).filter_map(|heard| Message::tapped(heard, at));
+                    self.waiting.extend(tapped);
                 }
                 () = sleep_until(instant(due)), if due.is_some() => {
                     let effects = self.agents.tick(Utc::now());
@@ -164,7 +190,6 @@ impl Fleet {
                     }
                 }
             }
-            self.flush().await?;
         }
     }
 
@@ -292,6 +317,15 @@ impl Fleet {
         }
         let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
         self.engine.hear(batch).await
+    }
+}
+
+/// Takes what has come from a source, and answers with how much that was: nothing, if it has ended. Of one that had ended
+/// before nothing comes.
+async fn receive<T>(source: &mut Option<mpsc::Receiver<T>>, into: &mut Vec<T>) -> usize {
+    match source {
+        Some(source) => source.recv_many(into, BATCH).await,
+        None => pending().await,
     }
 }
 

@@ -66,6 +66,45 @@ fn state(agent: &str, name: &str) -> Vec<u8> {
     Wire::write(Some(&agent), &name, "disk", &State::default(), true, fletchck_shared::Tz::UTC)
 }
 
+/// Breaks down over the first line that is logged, as a program whose standard error is gone does.
+#[derive(Default)]
+struct NoLog(std::sync::atomic::AtomicBool);
+
+impl tracing::Subscriber for NoLog {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let first = *event.metadata().level() == tracing::Level::WARN
+            && !self.0.swap(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(!first, "on purpose");
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fleet_that_broke_down_over_a_message_hears_what_came_with_it() {
+    let _log = tracing::subscriber::set_default(NoLog::default());
+    let mut fleet = start();
+    fleet.tap("fletchck/nas/check/root", "no JSON at all").await;
+    fleet.tap("fletchck/nas/check/root", state("nas", "root")).await;
+    loop {
+        let heard = fleet.heard().await;
+        if heard.iter().any(|heard| heard.message.name.as_str() == "root") {
+            break;
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_agent_comes_speaks_goes_and_is_told_to_be_away() {
     let mut fleet = start();

@@ -106,7 +106,7 @@ impl Brokering {
             Arc::new(Broker::start(settings, users.clone(), keep, self.tap.clone()).await?);
         let stop = CancellationToken::new();
         let outlet = Outlet { broker: broker.clone(), store: self.store.clone(), greeter };
-        let outlet = tokio::spawn(outlet.run(stop.clone()));
+        let outlet = tokio::spawn(outlet.stay(stop.clone()));
         let ports = Ports::default();
         Ok(Running { max_connections, since, users, broker, ports, outlet, stop })
     }

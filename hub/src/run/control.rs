@@ -7,9 +7,10 @@ use std::{
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use fletchck_agent::engine::Handle;
+use fletchck_agent::{engine::Handle, stay::stay};
 use fletchck_shared::Tz;
 use fletchck_shared::config::Site;
+use futures_util::FutureExt as _;
 use indexmap::IndexMap;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -41,7 +42,13 @@ impl Control {
         let settings = Arc::new(ArcSwap::from_pointee(of(site, zone)));
         let stop = CancellationToken::new();
         let state = WebState::new(settings.clone(), engine, Arc::new(sessions), stop.clone());
-        let task = tokio::spawn(control::answer(socket, state, stop.clone()));
+        let until = stop.clone();
+        let task = tokio::spawn(async move {
+            stay("the socket of the command line", until.cancelled(), socket, |socket| {
+                control::answer(socket, state.clone(), until.clone()).boxed()
+            })
+            .await;
+        });
         Ok(Self { settings, stop, task })
     }
 

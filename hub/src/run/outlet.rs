@@ -7,9 +7,11 @@ use fletchck_agent::{
     chain,
     link::{Greeting as _, Outbox as _, Outgoing},
     service::Greeter,
+    stay::stay,
     store::Store,
 };
 use fletchck_shared::topic::Topic;
+use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -29,7 +31,16 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    pub(super) async fn run(self, stop: CancellationToken) {
+    /// Publishes until `stop`, and then what still waits.
+    pub(super) async fn stay(self, stop: CancellationToken) {
+        let state = (self, stop.clone());
+        stay("publishing to the own broker", stop.cancelled(), state, |(outlet, stop)| {
+            outlet.run(stop).boxed()
+        })
+        .await;
+    }
+
+    async fn run(&self, stop: &CancellationToken) {
         if self.greeter.publishing.fleet {
             said(fleet::announce(&self.broker, &self.greeter.who.load_full(), Utc::now()).await);
         }

@@ -25,8 +25,8 @@ pub fn path(config: &Path) -> PathBuf {
 }
 
 /// Answers on the socket until `stop`. A site whose socket cannot be made runs without it.
-pub async fn answer(path: PathBuf, state: WebState, stop: CancellationToken) {
-    let listener = match bind(&path) {
+pub async fn answer(path: &Path, state: WebState, stop: CancellationToken) {
+    let listener = match bind(path) {
         Ok(listener) => listener,
         Err(reason) => {
             warn!(
@@ -42,7 +42,7 @@ pub async fn answer(path: PathBuf, state: WebState, stop: CancellationToken) {
         warn!("the command line can no longer reach this site: {reason}");
     }
     // Whoever comes next makes it anew in any case.
-    fs::remove_file(&path).ok();
+    fs::remove_file(path).ok();
 }
 
 fn bind(path: &Path) -> io::Result<UnixListener> {

@@ -37,6 +37,11 @@ pub trait Kinds {
     ) -> Option<(&'static str, &'static str)> {
         None
     }
+
+    /// Whether an action of this type tells by way of the site's broker.
+    fn needs_broker(&self, _kind: &str) -> bool {
+        false
+    }
 }
 
 /// Types of checks that sites of the original may have. One that [`Kinds::checks`] lacks is not a slip of its owner's.

@@ -171,7 +171,7 @@ pub struct Fleet {
     pub prefix: String,
     /// Whether this site hears the fleet topics and shows its agents. Default: with a `broker` section.
     pub hub: bool,
-    /// Actions told of an agent that goes or comes back.
+    /// Actions told of an agent that goes or comes back. One that does not run for a fault in it is named as well.
     pub actions: Vec<ActionName>,
     /// Seconds an agent may be away before that is told (`grace`, 30).
     pub grace: Duration,
@@ -266,7 +266,7 @@ pub struct Check {
     pub timezone: Option<Tz>,
     /// Options of its kind.
     pub options: Map<String, Value>,
-    /// Actions told of its transitions.
+    /// Actions told of its transitions. One that does not run for a fault in it is named as well.
     pub actions: Vec<ActionName>,
     /// Checks it depends on.
     pub depends: Vec<CheckName>,

@@ -12,7 +12,7 @@ use crate::{ActionName, Severity, state::Failure};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Alert {
-    /// When the first of them was told.
+    /// When the first of them was told, or would have been but that none could be: from when escalations count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opened: Option<DateTime<Utc>>,
     /// Who was told, and what they know.
@@ -64,6 +64,23 @@ pub struct Ack {
     /// When it ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<DateTime<Utc>>,
+    /// How the check failed when it was taken on, which the engine notes; `None`: an older version did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// Whether those who keep an account of it were told, which the engine notes.
+    #[serde(default)]
+    pub told: bool,
+}
+
+impl Ack {
+    /// Whether this is for another failure than the present one, of which these know.
+    pub(super) fn outdated(&self, present: &Failure, told: &BTreeMap<ActionName, Told>) -> bool {
+        let other = match &self.failure {
+            Some(failure) => failure != present,
+            None => told.values().any(|told| told.failure != *present),
+        };
+        other && !self.sticky
+    }
 }
 
 impl Alert {

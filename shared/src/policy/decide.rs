@@ -120,9 +120,7 @@ fn fails(
         return flaps(policy, alert, is, failure, now);
     }
     let mut decision = Decision::default();
-    if alert.ack.as_ref().is_some_and(|ack| !ack.sticky)
-        && alert.told.values().any(|told| told.failure != *failure)
-    {
+    if alert.ack.as_ref().is_some_and(|ack| ack.outdated(failure, &alert.told)) {
         alert.ack = None;
     }
     steady(alert, (failure, severity), now, &mut decision);

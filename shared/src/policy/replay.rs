@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     ActionName, Outcome, Severity, State,
-    state::{Rule, Seen, step},
+    state::{Condition, Rule, Seen, step},
 };
 
 /// A check in a story.
@@ -64,16 +64,7 @@ impl Story {
                 'd' | 'e' => self.hidden = None,
                 'N' => _ = self.away.insert(name("mail")),
                 'n' => self.away.clear(),
-                'A' | 'K' => {
-                    let sticky = letter == 'K';
-                    self.state.alert.ack = Some(Ack {
-                        by: "ann".into(),
-                        at: self.now,
-                        comment: String::new(),
-                        sticky,
-                        until: None,
-                    });
-                }
+                'A' | 'K' => self.take_on(letter == 'K'),
                 _ => {}
             }
             let decision = self.decide(fresh);
@@ -119,6 +110,16 @@ impl Story {
         self.state = step(&self.rule, &self.state, Seen::Ran(&outcome)).0;
         self.state.alert.flapping.ran(self.state.condition.failing());
         true
+    }
+
+    fn take_on(&mut self, sticky: bool) {
+        let failure = match &self.state.condition {
+            Condition::Fail(failure) => Some(failure.clone()),
+            Condition::Pass | Condition::Unknown => None,
+        };
+        let (by, comment) = ("ann".into(), String::new());
+        self.state.alert.ack =
+            Some(Ack { by, at: self.now, comment, sticky, until: None, failure, told: false });
     }
 
     fn decide(&mut self, fresh: bool) -> Decision {
@@ -208,10 +209,23 @@ fn an_acknowledgement_ends_with_a_change_unless_it_is_sticky_and_always_with_a_r
     check(policy.clone(), "aA---b--R", "F....C.R.");
     check(policy.clone(), "aK---b---P", "F........P");
     check(policy.clone(), "aK-PF--", "F..PF.R");
+    // It was taken on as it was then, even where nobody was told of that.
+    check(policy.clone(), "aNAbn", "F...C");
+    check(policy.clone(), "NaAbn--", "....F.R");
     let mut story = Story::new(policy);
     story.happen("FA---");
     story.state.alert.ack.as_mut().expect("acknowledged").until = Some(story.now);
     assert_eq!(story.happen("-").told, "F....R");
+}
+
+#[test]
+fn an_acknowledgement_of_an_older_version_ends_with_a_change_that_somebody_is_told_of() {
+    let mut story = Story::new(plain());
+    story.happen("a");
+    let old = r#"{ "by": "ann", "at": "2026-11-26T10:00:00Z" }"#;
+    story.state.alert.ack = Some(serde_json::from_str(old).expect("it is read"));
+    assert_eq!(story.happen("-b").told, "F.C");
+    assert_eq!(story.state.alert.ack, None);
 }
 
 #[test]
@@ -322,11 +336,7 @@ proptest! {
                 'd' | 'e' => teller.hidden = None,
                 'N' => _ = teller.away.insert(name("mail")),
                 'n' => teller.away.clear(),
-                'A' | 'K' if teller.state.condition.failing() => {
-                    let (by, comment) = ("ann".to_owned(), String::new());
-                    let at = teller.now;
-                    teller.state.alert.ack = Some(Ack { by, at, comment, sticky: letter == 'K', until: None });
-                }
+                'A' | 'K' if teller.state.condition.failing() => teller.take_on(letter == 'K'),
                 _ => {}
             }
             let acked = teller.state.alert.ack.clone();

@@ -37,7 +37,7 @@ pub struct Remind {
 /// A step of an escalation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// From the first alert to this step, while nobody has acknowledged it.
+    /// From when those before it were told, or were to be ([`Alert::opened`](super::Alert::opened)), to this step, while nobody has acknowledged it.
     pub after: Duration,
     /// Who is told then.
     pub actions: Vec<ActionName>,

@@ -97,7 +97,10 @@ pub struct Span {
 impl Silence {
     /// Why nobody is told of this check now, if this is why. `zone` is that of the site.
     pub fn hides(&self, subject: Subject<'_>, now: DateTime<Utc>, zone: Tz) -> Option<Hidden> {
-        let until = self.when.until(now, zone).filter(|_| self.pattern.fits(subject))?;
+        if !self.pattern.fits(subject) {
+            return None;
+        }
+        let until = self.when.until(now, zone)?;
         let what = match self.kind {
             SilenceKind::Silence => "silenced",
             SilenceKind::Maintenance => "in maintenance",
@@ -132,17 +135,10 @@ impl When {
                     return None;
                 }
                 let length = TimeDelta::seconds((*seconds).into());
+                let next = |after| trigger.next_after(after, DateTime::UNIX_EPOCH, zone);
                 // The latest beginning counts: times that run into each other are one.
-                let mut begun = None;
-                let mut after = now.checked_sub_signed(length)?;
-                while let Some(next) = trigger.next_after(after, DateTime::UNIX_EPOCH, zone) {
-                    if next > now {
-                        break;
-                    }
-                    begun = Some(next);
-                    after = next;
-                }
-                let until = begun?.checked_add_signed(length)?;
+                let begun = last_until(now.checked_sub_signed(length)?, now, next)?;
+                let until = begun.checked_add_signed(length)?;
                 Some(end.map_or(until, |end| end.min(until)))
             }
         }
@@ -179,6 +175,28 @@ impl Pattern {
             && self.agent.is_none()
             && self.labels.is_empty()
     }
+}
+
+/// The last point of a trigger after `after` that is not after `now`, where `next` is its first one after a time. Found by
+/// halving: a trigger may have millions of points in a window.
+fn last_until(
+    after: DateTime<Utc>,
+    now: DateTime<Utc>,
+    mut next: impl FnMut(DateTime<Utc>) -> Option<DateTime<Utc>>,
+) -> Option<DateTime<Utc>> {
+    let mut by_now = |after| next(after).filter(|point| *point <= now);
+    let mut last = by_now(after)?;
+    // Nothing lies between this and `now`.
+    let mut bound = now;
+    while let Some(following) = by_now(last) {
+        last = following;
+        let middle = last + (bound - last) / 2;
+        match by_now(middle) {
+            Some(later) => last = later,
+            None => bound = middle,
+        }
+    }
+    Some(last)
 }
 
 /// Whether a text fits a pattern with `*` and `?`. Time is bounded by the product of their lengths.
@@ -287,7 +305,60 @@ mod tests {
         assert!(!one.fits(Subject { check: "ab", agent: "nas", labels: &labels }));
     }
 
+    #[test]
+    fn a_window_of_millions_of_beginnings_is_looked_up_in_a_few_steps() {
+        let now = at("2026-11-26T10:00:00Z");
+        let begin = now - TimeDelta::days(30);
+        for (trigger, last) in [
+            ("cron */1 sec", now),
+            ("interval 1 sec", now),
+            ("cron 0 sec", now),
+            ("cron 59 sec", now - TimeDelta::seconds(1)),
+            ("cron 3 hr", now - TimeDelta::hours(7)),
+        ] {
+            let trigger: Trigger = trigger.parse().expect("a trigger");
+            let mut steps = 0;
+            let next = |after| {
+                steps += 1;
+                trigger.next_after(after, DateTime::UNIX_EPOCH, crate::Tz::UTC)
+            };
+            assert_eq!(last_until(begin, now, next), Some(last), "{trigger:?}");
+            assert!(steps <= 80, "{trigger:?}: {steps}");
+        }
+        let trigger = "cron */1 sec".parse().expect("a trigger");
+        let when = When::Again { trigger, seconds: 30 * 24 * 3600, end: None };
+        let pattern = Pattern { check: Some("db".into()), ..Pattern::default() };
+        let labels = BTreeMap::new();
+        let subject = Subject { check: "db", agent: "nas", labels: &labels };
+        let hidden = silence(when, pattern).hides(subject, now, crate::Tz::UTC);
+        assert_eq!(hidden.and_then(|hidden| hidden.until), Some(now + TimeDelta::days(30)));
+    }
+
     proptest! {
+        /// The same as one beginning after another, in summer, in winter and where one becomes the other.
+        #[test]
+        fn the_last_beginning_is_the_one_that_a_walk_over_all_finds(
+            trigger in prop_oneof![
+                (1_u32..60).prop_map(|n| format!("cron */{n} sec")),
+                (0_u32..60, 1_u32..60).prop_map(|(m, s)| format!("cron {s} sec {m} min")),
+                (0_u32..24, 0_u32..60).prop_map(|(h, m)| format!("cron {m} min {h} hr")),
+                (1_u32..5000).prop_map(|n| format!("interval {n} sec")),
+            ],
+            zone in prop_oneof![Just("UTC"), Just("Europe/Berlin"), Just("Australia/Lord_Howe")],
+            start in prop_oneof![Just("2026-10-25T01:00:00Z"), Just("2026-03-29T01:00:00Z"),
+                Just("2026-04-04T15:00:00Z"), Just("2026-07-01T00:00:00Z")],
+            around in -7200_i64..7200, millis in 0_i64..1000, length in 1_i64..20_000,
+        ) {
+            let trigger: Trigger = trigger.parse().expect("a trigger");
+            let zone: Tz = zone.parse().expect("a zone");
+            let now = at(start) + TimeDelta::seconds(around) + TimeDelta::milliseconds(millis);
+            let after = now - TimeDelta::seconds(length);
+            let next = |after| trigger.next_after(after, DateTime::UNIX_EPOCH, zone);
+            let walk = std::iter::successors(next(after), |point| next(*point));
+            let slow = walk.take_while(|point| *point <= now).last();
+            prop_assert_eq!(last_until(after, now, next), slow);
+        }
+
         /// The same as a regular expression says that is made of the pattern.
         #[test]
         fn a_star_stands_for_anything(pattern in "[ab*?]{0,8}", text in "[ab]{0,8}") {

@@ -2,13 +2,17 @@
 
 use std::fs;
 
-use fletchck_shared::policy::{Ack, Pattern, Silence, SilenceKind, Span, When};
+use fletchck_shared::{
+    policy::{Ack, Pattern, Silence, SilenceKind, Span, When},
+    state::Failure,
+};
 
 use super::*;
 
 pub(super) fn ack() -> Ack {
     let at = DateTime::UNIX_EPOCH;
-    Ack { by: "ann".into(), at, comment: "on my way".into(), sticky: false, until: None }
+    let comment = "on my way".into();
+    Ack { by: "ann".into(), at, comment, sticky: false, until: None, failure: None, told: false }
 }
 
 pub(super) fn silence(running: &Running, check: &str, minutes: i64) -> Box<Silence> {
@@ -125,7 +129,8 @@ async fn an_acknowledgement_needs_a_failure_and_is_kept_until_it_is_over() {
     running.run("disk").await;
     running.ask(acknowledge()).await;
     let running = running.restart(config).await;
-    assert_eq!(running.view("disk").state.alert.ack, Some(ack()));
+    let taken = Ack { failure: Some(Failure::Whole), ..ack() };
+    assert_eq!(running.view("disk").state.alert.ack, Some(taken));
     fs::create_dir(&path).expect("made");
     assert_eq!(running.run("disk").await.state.alert.ack, None);
     assert_eq!(running.told("disk").await, ["failed", "recovered"]);
@@ -342,4 +347,82 @@ async fn a_check_called_broker_keeps_no_lost_broker_from_being_told() {
     running.ask(Request::Run(name("broker"))).await;
     let text = &running.view("broker").state.text;
     assert!(text.starts_with("expected an update every 60 s"), "{text}");
+}
+
+#[tokio::test]
+async fn an_escalation_counts_although_the_actions_before_it_could_not_be_made() {
+    let target = tempfile::tempdir().expect("folder");
+    let mut disk = volume(&target.path().join("nothing"));
+    disk["actions"] = json!(["mail", "no such"]);
+    disk["escalate"] = json!([{ "after": 900, "actions": ["boss"] }]);
+    let mut mute = disk.clone();
+    mute["actions"] = json!([]);
+    let checks = json!({ "disk": disk, "mute": mute });
+    let mut config = json!({ "actions": { "boss": { "type": "log" } }, "checks": checks });
+    config["actions"]["mail"] = json!({ "type": "email", "options": { "sender": 5 } });
+    let (faulty, faults) = config::read(&config, &Built, Tz::UTC);
+    assert!(!faults.is_empty() && !faulty.actions.keys().any(|name| name.as_str() == "mail"));
+    let running = Running::start(with_log(json!({}))).await;
+    running.ask(Request::Reload(Box::new(faulty), faults)).await;
+    running.run("disk").await;
+    running.run("mute").await;
+    running.pass(TimeDelta::minutes(14)).await;
+    assert!(running.told("disk").await.is_empty());
+    running.pass(TimeDelta::minutes(2)).await;
+    assert_eq!(running.told("disk").await, ["escalated"]);
+    assert!(running.told("mute").await.is_empty(), "its owner wants nobody to hear of it");
+}
+
+#[tokio::test]
+async fn a_change_that_nobody_could_be_told_of_ends_an_acknowledgement_all_the_same() {
+    let target = tempfile::tempdir().expect("folder");
+    let (a, b) = (target.path().join("a"), target.path().join("b"));
+    fs::create_dir(&b).expect("made");
+    let config = |actions: Value| {
+        let all =
+            json!({ "type": "sequence", "options": { "checks": ["a", "b"] }, "actions": actions });
+        let (mut one, mut two) = (volume(&a), volume(&b));
+        (one["actions"], two["actions"]) = (json!([]), json!([]));
+        json!({ "all": all, "a": one, "b": two })
+    };
+    let (told, nobody) =
+        (with_log(config(json!(["tell"]))), json!({ "checks": config(json!([])) }));
+    let running = Running::start(told.clone()).await;
+    running.run("all").await;
+    running.ask(Request::Reload(Box::new(site(&nobody)), Vec::new())).await;
+    running.ask(Request::Acknowledge(name("all"), ack())).await;
+    fs::rename(&b, &a).expect("moved");
+    assert_eq!(running.run("all").await.state.alert.ack, None, "it fails otherwise");
+    running.ask(Request::Reload(Box::new(site(&told)), Vec::new())).await;
+    assert_eq!(running.told("all").await, ["failed", "changed"]);
+}
+
+#[tokio::test]
+async fn an_account_is_told_once_that_a_failure_was_taken_on_and_not_in_a_silence() {
+    let target = tempfile::tempdir().expect("folder");
+    let mut disk = volume(&target.path().join("nothing"));
+    disk["actions"] = json!(["pager"]);
+    let mut config = with_log(json!({ "disk": disk }));
+    let nobody = json!({ "token": "0123456789", "url": "http://127.0.0.1:1" });
+    config["actions"]["pager"] = json!({ "type": "pagerduty", "options": nobody });
+    let running = Running::start(config.clone()).await;
+    running.run("disk").await;
+    let acknowledge = |by: &str| Request::Acknowledge(name("disk"), Ack { by: by.into(), ..ack() });
+    running.ask(Request::Silence(silence(&running, "disk", 10))).await;
+    running.ask(acknowledge("ann")).await;
+    assert_eq!(running.told("disk").await, ["failed"], "nothing at all is told in a silence");
+    running.ask(Request::EndSilence(1)).await;
+    running.ask(acknowledge("ann")).await;
+    assert_eq!(running.told("disk").await, ["failed", "acknowledged"]);
+    let running = running.restart(config).await;
+    running.ask(acknowledge("bob")).await;
+    assert_eq!(
+        running.told("disk").await,
+        ["failed", "acknowledged"],
+        "the account says so already"
+    );
+    assert_eq!(running.view("disk").state.alert.ack.as_ref().map(|ack| &*ack.by), Some("bob"));
+    running.ask(Request::TakeBack(name("disk"))).await;
+    running.ask(acknowledge("ann")).await;
+    assert_eq!(running.told("disk").await.len(), 3);
 }

@@ -126,7 +126,8 @@ pub(in crate::web) async fn acknowledge(
     };
     let comment = bounded(&order.comment);
     let said = format!("{name} is acknowledged by {by}");
-    let ack = Ack { by, at: now, comment, sticky: order.sticky, until };
+    let sticky = order.sticky;
+    let ack = Ack { by, at: now, comment, sticky, until, failure: None, told: false };
     let address = check_address(name.as_str());
     ask(&state, &user, Request::Acknowledge(name, ack), said, &address).await
 }

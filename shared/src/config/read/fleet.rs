@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
-use super::edges::Names;
+use super::{edges::Names, policy};
 use crate::{
     ActionName, AgentId,
-    config::{Agent, Fault, Fleet, Limits, Site, table::Table},
+    config::{Agent, Fault, Fleet, Kinds, Limits, Site, table::Table},
     topic::Topic,
 };
 
@@ -49,15 +49,9 @@ pub(super) fn fleet(
                 if empty { Err("it has an empty level".into()) } else { Ok(text.to_owned()) }
             })
         });
-    let path = table.path("actions");
-    let texts = table.texts("actions");
-    let mut told = Vec::new();
-    for (index, name) in texts {
-        match actions.find(name, &path.index(index), "action", "nobody is told that way") {
-            Ok(name) => told.push(name),
-            Err(fault) => table.push(fault),
-        }
-    }
+    let mut missing = Vec::new();
+    let told = policy::told(&mut table, actions, &mut missing).unwrap_or_default();
+    missing.into_iter().for_each(|fault| table.push(fault));
     let fleet = Fleet {
         prefix: prefix.unwrap_or(default.prefix),
         hub: table.flag("hub", default.hub),
@@ -68,6 +62,23 @@ pub(super) fn fleet(
     };
     faults.append(&mut table.close());
     fleet
+}
+
+/// That whoever is to be told of a lost broker would be told by way of it. A message counts as told once it waits for the
+/// broker, so nothing ever stands in for such an action.
+pub(super) fn by_way_of_the_broker_alone(site: &Site, kinds: &impl Kinds) -> Option<Fault> {
+    let told = &site.fleet.actions;
+    let needs_broker = |name| {
+        let action = site.actions.get(name);
+        action.is_some_and(|action| kinds.needs_broker(&action.kind))
+    };
+    (!told.is_empty() && told.iter().all(needs_broker)).then(|| {
+        Fault::warning(
+            "fleet.actions",
+            "nobody hears that the broker is lost: it would be told by way of the broker, and waits for it",
+            "an action of another type than `mqtt` beside them; `failover` does not help",
+        )
+    })
 }
 
 pub(super) fn limits(mut table: Table<'_>, faults: &mut Vec<Fault>) -> Limits {

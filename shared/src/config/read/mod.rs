@@ -75,6 +75,7 @@ pub fn read(value: &Value, kinds: &impl Kinds, host: Tz) -> (Site, Vec<Fault>) {
     if let Some(map) = table.object("fleet") {
         site.fleet =
             fleet::fleet(Table::new(map, table.path("fleet")), &site, &actions, &mut faults);
+        faults.extend(fleet::by_way_of_the_broker_alone(&site, kinds));
     }
     site.incomplete =
         value.get("checks").is_some_and(|checks| !checks.is_object() && !checks.is_null());

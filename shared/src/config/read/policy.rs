@@ -134,7 +134,8 @@ pub(super) fn severity(table: &mut Table<'_>, key: &'static str) -> Option<Sever
     })
 }
 
-/// The actions to tell. One that is not there is a fault of that name alone, for the others are still told.
+/// The actions to tell. One that is not there is a fault of that name alone, for the others are still told. It is named all
+/// the same: it is told once it is there, and until then those behind it know that somebody was to be told.
 pub(super) fn told(
     table: &mut Table<'_>,
     actions: &Names<ActionName>,
@@ -144,10 +145,12 @@ pub(super) fn told(
     let path = table.path("actions");
     let mut told = Vec::new();
     for (place, name) in table.texts("actions") {
-        match actions.find(name, &path.index(place), "action", "nobody is told that way") {
-            Ok(name) if told.contains(&name) => {}
-            Ok(name) => told.push(name),
-            Err(fault) => faults.push(fault),
+        let found = actions.find(name, &path.index(place), "action", "nobody is told that way");
+        faults.extend(found.err());
+        if let Ok(name) = ActionName::try_from(name)
+            && !told.contains(&name)
+        {
+            told.push(name);
         }
     }
     Some(told)
@@ -229,7 +232,7 @@ fn escalate(
         };
         let after = seconds(&mut inner, "after");
         if after.is_none() && inner.get("after").is_none() {
-            inner.error("after", "missing", "the seconds from the first alert to this step");
+            inner.error("after", "missing", "the seconds from the failure to this step");
         }
         let told = told(&mut inner, actions, faults).unwrap_or_default();
         if told.is_empty() && inner.sound() {
