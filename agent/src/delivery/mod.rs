@@ -1,10 +1,13 @@
 //! The durable queue between what there is to tell and the actions: each group of an action's recipients has a worker of
 //! its own, which tells the oldest first, tries again with growing pauses, and never holds up another.
 
+mod failing;
 mod holdups;
 mod memory;
+mod next;
 mod pace;
 mod roster;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -19,11 +22,7 @@ use tracing::error;
 
 pub use roster::{Roster, TRIAL, Trial};
 
-use self::{
-    holdups::Holdups,
-    pace::Pace,
-    worker::{FAREWELL, Work},
-};
+use self::{holdups::Holdups, pace::Pace, telling::FAREWELL, worker::Work};
 use crate::{
     actions, chain,
     engine::Clock,

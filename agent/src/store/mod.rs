@@ -13,7 +13,9 @@ mod outbox;
 mod retained;
 mod rows;
 mod schema;
+mod shown;
 mod silences;
+mod trim;
 
 use std::{path::Path, sync::Arc, thread};
 
@@ -21,10 +23,11 @@ use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use batch::{Batch, Mark, NewDelivery, OutgoingRow, SilenceId};
-pub use deliveries::{Pending, PendingDelivery, Revived, ShownDelivery, Tried};
+pub use deliveries::{Pending, PendingDelivery, Tried};
 pub use error::StoreError;
 pub use retained::{RetainedChange, RetainedRow};
 pub use rows::{CheckRow, Past, RemoteRow};
+pub use shown::{Revived, ShownDelivery};
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 

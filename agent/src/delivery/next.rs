@@ -1,0 +1,103 @@
+//! What a worker does next: what it tells, or how long it waits.
+
+use std::{collections::HashSet, time::Duration};
+
+use chrono::{DateTime, Utc};
+use fletchck_shared::Severity;
+use tracing::error;
+
+use super::worker::{FIRST_PAUSE, Work};
+use crate::{
+    chain,
+    store::{Pending, PendingDelivery},
+};
+
+/// Most notices in one letter: enough that a site's checks, which fail as its uplink does and recover with it, fit in one
+/// with their failures.
+const TOGETHER: usize = 5000;
+
+/// What a worker does next.
+pub(super) enum Next {
+    /// Tell these.
+    Tell(Vec<PendingDelivery>),
+    /// Wait for this long, or for something new.
+    Wait(Duration),
+    /// Wait for something new.
+    Rest,
+}
+
+impl Work {
+    /// Looks for what there is to tell.
+    pub(super) async fn next(&mut self) -> Next {
+        let mut unread = false;
+        let now = self.office.clock.now();
+        let quiet = self.rules.quiet.as_ref();
+        let quiet =
+            quiet.and_then(|quiet| Some((quiet.except, quiet.until(now, self.office.zone)?)));
+        let (told, unstored) = (self.memory.to_note(), self.memory.unstored());
+        let asked =
+            Pending { most: TOGETHER + told.len(), grave: quiet.and_then(|(except, _)| except) };
+        let stored = self.office.store.pending_deliveries(&self.name, &self.group, asked).await;
+        let stored = stored.unwrap_or_else(|reason| {
+            error!(action.name = %self.name, error = chain(&reason), "what is to be told cannot be read");
+            unread = true;
+            Vec::new()
+        });
+        let mut pending = in_order(stored, unstored);
+        pending.retain(|pending| !self.memory.knows_told(pending.id));
+        if unread && pending.is_empty() {
+            return Next::Wait(FIRST_PAUSE);
+        }
+        let (pending, quiet) = match quiet {
+            Some((except, until)) => (disturbing(pending, except), Some(until)),
+            None => (pending, None),
+        };
+        let Some(first) = pending.first() else {
+            // Looked at now and then, for the timers do not know when the clock is set.
+            let wait = |until: DateTime<Utc>| (until - now).to_std().unwrap_or_default();
+            return quiet
+                .map_or(Next::Rest, |until| Next::Wait(wait(until).min(Duration::from_secs(60))));
+        };
+        let wait = if first.tries > 0 {
+            Duration::ZERO
+        } else {
+            self.pace.gathering(first.made, now).max(self.pace.wait())
+        };
+        if !wait.is_zero() {
+            return Next::Wait(wait);
+        }
+        if self.pace.alone() {
+            let checks = pending.iter().map(|pending| &pending.notice.check);
+            return match self.holdups.turn(checks).cloned() {
+                Ok(check) => Next::Tell(
+                    pending.into_iter().filter(|pending| pending.notice.check == check).collect(),
+                ),
+                Err(pause) => Next::Wait(pause),
+            };
+        }
+        Next::Tell(pending)
+    }
+}
+
+/// What is stored and what could not be, each in its order, by the time it was made.
+fn in_order(stored: Vec<PendingDelivery>, unstored: Vec<PendingDelivery>) -> Vec<PendingDelivery> {
+    let mut all = Vec::with_capacity(stored.len() + unstored.len());
+    let mut stored = stored.into_iter().peekable();
+    for one in unstored {
+        all.extend(std::iter::from_fn(|| stored.next_if(|stored| stored.made <= one.made)));
+        all.push(one);
+    }
+    all.extend(stored);
+    all
+}
+
+/// What is grave enough for quiet hours, with all that is to be told of the same checks, so that its order stays.
+fn disturbing(pending: Vec<PendingDelivery>, except: Option<Severity>) -> Vec<PendingDelivery> {
+    let Some(except) = except else { return Vec::new() };
+    let grave: HashSet<_> = pending
+        .iter()
+        .filter(|pending| pending.notice.about >= except)
+        .map(|pending| pending.notice.check.clone())
+        .collect();
+    pending.into_iter().filter(|pending| grave.contains(&pending.notice.check)).collect()
+}
