@@ -58,22 +58,27 @@ impl Work {
             return quiet
                 .map_or(Next::Rest, |until| Next::Wait(wait(until).min(Duration::from_secs(60))));
         };
-        let wait = if first.tries > 0 {
-            Duration::ZERO
+        // What failed once has been waited for already.
+        let gathering =
+            if first.tries > 0 { Duration::ZERO } else { self.pace.gathering(first.made, now) };
+        if !gathering.is_zero() {
+            return Next::Wait(gathering);
+        }
+        let pending = if self.pace.alone() {
+            let checks = pending.iter().map(|pending| &pending.notice.check);
+            match self.holdups.turn(checks).cloned() {
+                Ok(check) => {
+                    pending.into_iter().filter(|pending| pending.notice.check == check).collect()
+                }
+                Err(pause) => return Next::Wait(pause),
+            }
         } else {
-            self.pace.gathering(first.made, now).max(self.pace.wait())
+            pending
         };
+        // A try that failed has cost nothing, so that another one need not wait for itself.
+        let wait = self.pace.wait();
         if !wait.is_zero() {
             return Next::Wait(wait);
-        }
-        if self.pace.alone() {
-            let checks = pending.iter().map(|pending| &pending.notice.check);
-            return match self.holdups.turn(checks).cloned() {
-                Ok(check) => Next::Tell(
-                    pending.into_iter().filter(|pending| pending.notice.check == check).collect(),
-                ),
-                Err(pause) => Next::Wait(pause),
-            };
         }
         Next::Tell(pending)
     }

@@ -73,7 +73,7 @@ impl Pace {
 
     /// One message was sent.
     pub(super) fn sent(&mut self) {
-        self.left -= 1.0;
+        self.left = (self.left - 1.0).max(0.0);
     }
 
     fn burst(&self) -> f64 {

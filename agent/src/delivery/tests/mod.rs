@@ -3,6 +3,7 @@
 mod failover;
 mod faults;
 mod pauses;
+mod rate;
 mod stories;
 mod unstored;
 
@@ -39,6 +40,10 @@ struct Ear {
     down: Mutex<Option<TellError>>,
     /// The check that it cannot hear of.
     dislikes: Mutex<Option<String>>,
+    /// Checks that it will never hear of.
+    refuses: Mutex<Vec<String>>,
+    /// Those who are told apart from each other; none: there is one without a name.
+    groups: Vec<String>,
     /// Whether it never answers.
     hangs: bool,
     /// How long it takes to answer.
@@ -51,17 +56,22 @@ struct Ear {
 
 #[async_trait]
 impl Action for Ear {
+    fn groups(&self) -> Vec<String> {
+        if self.groups.is_empty() { vec![String::new()] } else { self.groups.clone() }
+    }
+
     async fn tell(&self, letter: &Letter, _: &To<'_>) -> Result<String, TellError> {
         let answer = self.answers.lock().pop_front();
         let answer = answer.unwrap_or_else(|| self.down.lock().clone().map_or(Ok(()), Err));
-        let disliked = self.dislikes.lock().clone();
-        let answer = match disliked {
-            Some(check)
-                if letter.entries.iter().any(|entry| entry.notice.check.as_str() == check) =>
-            {
-                Err(TellError::passing("500 what is that?"))
-            }
-            _ => answer,
+        let tells_of = |check: &String| {
+            letter.entries.iter().any(|entry| entry.notice.check.as_str() == check)
+        };
+        let answer = if self.refuses.lock().iter().any(tells_of) {
+            Err(TellError::permanent("550 not that"))
+        } else if self.dislikes.lock().iter().any(tells_of) {
+            Err(TellError::passing("500 what is that?"))
+        } else {
+            answer
         };
         let taken = answer.is_ok() && !self.hangs;
         self.tries.lock().push((now(), letter.clone(), taken));
@@ -94,6 +104,13 @@ impl Ear {
     /// Minutes and seconds after the beginning at which it was tried.
     fn tried(&self) -> Vec<f64> {
         self.tries.lock().iter().map(|(at, ..)| seconds(*at)).collect()
+    }
+
+    /// How many checks each letter told of that was taken, and when that was, in seconds.
+    fn letters(&self) -> Vec<(f64, usize)> {
+        let tries = self.tries.lock();
+        let taken = tries.iter().filter(|(.., taken)| *taken);
+        taken.map(|(at, letter, _)| (seconds(*at), letter.entries.len())).collect()
     }
 
     /// What it was told, one line a letter: the time in seconds, and of each check what came before and how it stands.
@@ -178,23 +195,32 @@ impl Desk {
     fn employ(&mut self, action: &str, ear: &Arc<Ear>, gathers: bool, rules: config::Delivery) {
         let name = ActionName::try_from(action).expect("a name");
         let (memories, orphans) = self.roster.enter(&name, ear.clone());
-        let (_, memory) = memories.into_iter().next().expect("a group");
-        let work = Work {
-            name,
-            group: String::new(),
-            action: ear.clone(),
-            pace: Pace::new(gathers, &rules),
-            rules,
-            office: office(&self.store),
-            memory,
-            holdups: Holdups::default(),
-            orphans,
-            roster: self.roster.clone(),
-            before: None,
-            stop: self.stop.child_token(),
-            end: self.stop.clone(),
-        };
-        tokio::spawn(work.stay());
+        let mut orphans = orphans;
+        for (group, memory) in memories {
+            let work = Work {
+                name: name.clone(),
+                group,
+                action: ear.clone(),
+                pace: Pace::new(gathers, &rules),
+                rules: rules.clone(),
+                office: office(&self.store),
+                memory,
+                holdups: Holdups::default(),
+                orphans: std::mem::take(&mut orphans),
+                roster: self.roster.clone(),
+                before: None,
+                stop: self.stop.child_token(),
+                end: self.stop.clone(),
+            };
+            tokio::spawn(work.stay());
+        }
+    }
+
+    /// Ends all workers, as a restart or a reload does.
+    async fn dismiss(&mut self) {
+        self.stop.cancel();
+        self.pass(secs(3)).await;
+        self.stop = CancellationToken::new();
     }
 
     /// Stores what is to be told by `mail` now: `a:F b:P`.
@@ -203,9 +229,13 @@ impl Desk {
     }
 
     async fn put_for(&self, action: &str, notices: impl IntoIterator<Item = Notice>) {
+        self.put_to(action, "", notices).await;
+    }
+
+    async fn put_to(&self, action: &str, to: &str, notices: impl IntoIterator<Item = Notice>) {
         let deliveries = notices.into_iter().map(|notice| NewDelivery {
             action: ActionName::try_from(action).expect("a name"),
-            group: String::new(),
+            group: to.into(),
             notice,
             made: now(),
         });
