@@ -24,16 +24,17 @@ const LEAST_TRIES: u32 = 5;
 const PART: u32 = 12;
 
 impl Work {
-    /// Notes that these were not told. The pause to make.
+    /// Notes that these were not told, and are tried apart from each other, or not. The pause to make.
     pub(super) async fn note_failed(
         &mut self,
         pending: &[PendingDelivery],
         failure: &TellError,
+        apart: bool,
     ) -> Duration {
         let now = self.office.clock.now();
         let hopeless = |pending: &PendingDelivery| {
             let outlived = self.outlived(pending, now);
-            failure.permanent || (outlived && pending.tries + 1 >= LEAST_TRIES)
+            !apart && (failure.permanent || (outlived && pending.tries + 1 >= LEAST_TRIES))
         };
         let (given_up, again): (Vec<_>, Vec<_>) = pending.iter().partition(|one| hopeless(one));
         self.memory.forget(given_up.iter().map(|pending| pending.id));
@@ -46,6 +47,7 @@ impl Work {
         let next = match (&heir, given_up.is_empty()) {
             (Some((heir, _)), _) => format!("handed to `{heir}`"),
             (None, false) => "given up".into(),
+            (None, true) if apart => "trying them apart".into(),
             (None, true) => "trying again".into(),
         };
         warn!(action.name = %self.name, "{what} not sent, {next}: {}", failure.text);
@@ -67,6 +69,9 @@ impl Work {
         };
         let nothing_stored = tried.again.is_empty() && tried.given_up.is_empty();
         let noted = nothing_stored || self.note_tried(tried).await;
+        if apart {
+            return Duration::ZERO;
+        }
         let check = pending.first().map(|pending| &pending.notice.check);
         if let Some(check) = check.filter(|_| noted && nothing_left) {
             self.holdups.done(check);

@@ -6,6 +6,7 @@ mod holdups;
 mod memory;
 mod next;
 mod pace;
+mod parts;
 mod roster;
 mod telling;
 #[cfg(test)]
@@ -22,7 +23,7 @@ use tracing::error;
 
 pub use roster::{Roster, TRIAL, Trial};
 
-use self::{holdups::Holdups, pace::Pace, telling::FAREWELL, worker::Work};
+use self::{holdups::Holdups, pace::Pace, parts::Parts, telling::FAREWELL, worker::Work};
 use crate::{
     actions, chain,
     engine::Clock,
@@ -158,6 +159,7 @@ impl Delivery {
                 office: self.office.clone(),
                 memory,
                 holdups: Holdups::default(),
+                parts: Parts::default(),
                 // What waits unstored for a group that is no more goes to the first one there is.
                 orphans: std::mem::take(&mut orphans),
                 roster: self.roster.clone(),

@@ -3,11 +3,12 @@
 use std::{collections::HashSet, time::Duration};
 
 use chrono::{DateTime, Utc};
-use fletchck_shared::Severity;
+use fletchck_shared::{CheckName, Severity};
 use tracing::error;
 
 use super::worker::{FIRST_PAUSE, Work};
 use crate::{
+    actions::TellError,
     chain,
     store::{Pending, PendingDelivery},
 };
@@ -20,6 +21,8 @@ const TOGETHER: usize = 5000;
 pub(super) enum Next {
     /// Tell these.
     Tell(Vec<PendingDelivery>),
+    /// Give these up, for this reason.
+    GiveUp(Vec<PendingDelivery>, TellError),
     /// Wait for this long, or for something new.
     Wait(Duration),
     /// Wait for something new.
@@ -58,29 +61,46 @@ impl Work {
             return quiet
                 .map_or(Next::Rest, |until| Next::Wait(wait(until).min(Duration::from_secs(60))));
         };
-        // What failed once has been waited for already.
-        let gathering =
-            if first.tries > 0 { Duration::ZERO } else { self.pace.gathering(first.made, now) };
-        if !gathering.is_zero() {
-            return Next::Wait(gathering);
-        }
-        let pending = if self.pace.alone() {
-            let checks = pending.iter().map(|pending| &pending.notice.check);
-            match self.holdups.turn(checks).cloned() {
-                Ok(check) => {
+        let made = (first.tries == 0).then_some(first.made);
+        self.choose(pending, made, now)
+    }
+
+    /// Chooses the next letter of what there is to tell. What failed once has not been `made` just now, and was waited for.
+    fn choose(
+        &mut self,
+        pending: Vec<PendingDelivery>,
+        made: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Next {
+        let letter = if let Some(part) = self.parts.turn(&pending) {
+            if let Some(failure) = self.parts.hopeless() {
+                return Next::GiveUp(part, failure);
+            }
+            part
+        } else {
+            let gathering = made.map_or(Duration::ZERO, |made| self.pace.gathering(made, now));
+            if !gathering.is_zero() {
+                return Next::Wait(gathering);
+            }
+            match self.whose_turn(&pending) {
+                Ok(None) => pending,
+                Ok(Some(check)) => {
                     pending.into_iter().filter(|pending| pending.notice.check == check).collect()
                 }
                 Err(pause) => return Next::Wait(pause),
             }
-        } else {
-            pending
         };
         // A try that failed has cost nothing, so that another one need not wait for itself.
         let wait = self.pace.wait();
-        if !wait.is_zero() {
-            return Next::Wait(wait);
+        if wait.is_zero() { Next::Tell(letter) } else { Next::Wait(wait) }
+    }
+
+    /// The check that is told of next, where each is told of alone; or else how long all of them wait.
+    fn whose_turn(&self, pending: &[PendingDelivery]) -> Result<Option<CheckName>, Duration> {
+        if !self.pace.alone() {
+            return Ok(None);
         }
-        Next::Tell(pending)
+        self.holdups.turn(pending.iter().map(|pending| &pending.notice.check)).cloned().map(Some)
     }
 }
 

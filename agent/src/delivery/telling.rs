@@ -42,13 +42,20 @@ impl Work {
         match answer {
             Ok(answer) => {
                 self.pace.sent();
+                self.parts.taken();
                 self.holdups.done(&pending.first()?.notice.check);
                 debug!(action.name = %self.name, "told: {answer}");
                 self.memory.told(told);
                 self.note_told().await;
                 None
             }
-            Err(failure) => Some(self.note_failed(&pending, &failure).await),
+            Err(failure) if failure.permanent => {
+                // It was a message all the same.
+                self.pace.sent();
+                let apart = self.parts.refused(&pending, &failure);
+                Some(self.note_failed(&pending, &failure, apart).await)
+            }
+            Err(failure) => Some(self.note_failed(&pending, &failure, false).await),
         }
     }
 

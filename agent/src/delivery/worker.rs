@@ -14,6 +14,7 @@ use super::{
     memory::{Memory, UNSTORED},
     next::Next,
     pace::Pace,
+    parts::Parts,
 };
 use crate::{actions::Action, chain};
 
@@ -33,6 +34,7 @@ pub(super) struct Work {
     pub(super) office: Office,
     pub(super) memory: Arc<Memory>,
     pub(super) holdups: Holdups,
+    pub(super) parts: Parts,
     /// What the workers of groups knew that are no more, where this one takes over from them.
     pub(super) orphans: Vec<Arc<Memory>>,
     pub(super) roster: Arc<Roster>,
@@ -81,21 +83,26 @@ impl Work {
             woken.as_mut().enable();
             nudge.as_mut().enable();
             self.note_told().await;
-            let pause = match self.next().await {
-                Next::Tell(pending) => match self.tell(pending).await {
-                    // What fails is not tried sooner because there is more of it, stored or not.
-                    Some(pause) => {
-                        tokio::select! {
-                            () = self.stop.cancelled() => {}
-                            () = nudge => self.holdups.clear(),
-                            () = sleep(pause) => {}
-                        }
-                        continue;
+            let failed = match self.next().await {
+                Next::Tell(pending) => Err(self.tell(pending).await),
+                Next::GiveUp(pending, failure) => {
+                    Err(Some(self.note_failed(&pending, &failure, false).await))
+                }
+                Next::Wait(pause) => Ok(pause),
+                Next::Rest => Ok(Duration::MAX),
+            };
+            let pause = match failed {
+                Ok(pause) => pause,
+                // What fails is not tried sooner because there is more of it, stored or not.
+                Err(Some(pause)) => {
+                    tokio::select! {
+                        () = self.stop.cancelled() => {}
+                        () = nudge => self.holdups.clear(),
+                        () = sleep(pause) => {}
                     }
-                    None => continue,
-                },
-                Next::Wait(pause) => pause,
-                Next::Rest => Duration::MAX,
+                    continue;
+                }
+                Err(None) => continue,
             };
             let noted = memory.to_note().is_empty();
             let pause = if noted { pause } else { pause.min(FIRST_PAUSE) };

@@ -4,6 +4,7 @@ mod failover;
 mod faults;
 mod pauses;
 mod rate;
+mod refused;
 mod stories;
 mod unstored;
 
@@ -206,6 +207,7 @@ impl Desk {
                 office: office(&self.store),
                 memory,
                 holdups: Holdups::default(),
+                parts: Parts::default(),
                 orphans: std::mem::take(&mut orphans),
                 roster: self.roster.clone(),
                 before: None,
@@ -308,7 +310,7 @@ fn office(store: &Store) -> Office {
 }
 
 /// What is told of a check: `a:F` that it fails, `a:P` that it is well again.
-fn notice(news: &str) -> Notice {
+pub(super) fn notice(news: &str) -> Notice {
     let (check, news) = news.split_once(':').expect("a check and its news");
     let failed = news.starts_with('F');
     let (severity, news) =
