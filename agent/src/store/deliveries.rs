@@ -137,7 +137,7 @@ impl Store {
     }
 
     /// Moves deliveries to groups that an action no longer has to the first of those it has, so that they are told to
-    /// someone. How many those are.
+    /// someone, and notes that it is that one whom others stood in for, or that stood in. How many deliveries those are.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -150,11 +150,16 @@ impl Store {
         let moved = self
             .call(move |connection| {
                 let known = serde_json::Value::from(groups.clone()).to_string();
-                connection.execute(
+                let first = groups.first().map_or("", String::as_str);
+                let change = connection.transaction()?;
+                let moved = change.execute(
                     "UPDATE deliveries SET grp = ?2 WHERE action = ?1 AND dead IS NULL
                      AND grp NOT IN (SELECT value FROM json_each(?3))",
-                    params![action.as_str(), groups.first().map_or("", String::as_str), known],
-                )
+                    params![action.as_str(), first, known],
+                )?;
+                handed::regroup(&change, action.as_str(), first, &known)?;
+                change.commit()?;
+                Ok(moved)
             })
             .await?;
         if moved > 0 {

@@ -5,6 +5,7 @@ mod faults;
 mod pauses;
 mod rate;
 mod refused;
+mod renamed;
 mod stories;
 mod unstored;
 
