@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 use fletchck_shared::{CheckName, Severity};
 use tracing::error;
 
-use super::worker::{FIRST_PAUSE, Work};
+use super::{
+    memory::Unstored,
+    worker::{FIRST_PAUSE, Work},
+};
 use crate::{
     actions::TellError,
     chain,
@@ -55,30 +58,27 @@ impl Work {
             Some((except, until)) => (disturbing(pending, except), Some(until)),
             None => (pending, None),
         };
-        let Some(first) = pending.first() else {
+        if pending.is_empty() {
             // Looked at now and then, for the timers do not know when the clock is set.
             let wait = |until: DateTime<Utc>| (until - now).to_std().unwrap_or_default();
             return quiet
                 .map_or(Next::Rest, |until| Next::Wait(wait(until).min(Duration::from_secs(60))));
-        };
-        let made = (first.tries == 0).then_some(first.made);
-        self.choose(pending, made, now)
+        }
+        self.choose(pending, now)
     }
 
-    /// Chooses the next letter of what there is to tell. What failed once has not been `made` just now, and was waited for.
-    fn choose(
-        &mut self,
-        pending: Vec<PendingDelivery>,
-        made: Option<DateTime<Utc>>,
-        now: DateTime<Utc>,
-    ) -> Next {
+    /// Chooses the next letter of what there is to tell.
+    fn choose(&mut self, pending: Vec<PendingDelivery>, now: DateTime<Utc>) -> Next {
         let letter = if let Some(part) = self.parts.turn(&pending) {
             if let Some(failure) = self.parts.hopeless() {
                 return Next::GiveUp(part, failure);
             }
             part
         } else {
-            let gathering = made.map_or(Duration::ZERO, |made| self.pace.gathering(made, now));
+            // What failed once has been waited for already.
+            let fresh = pending.first().filter(|first| first.tries == 0);
+            let gathering = fresh
+                .map_or(Duration::ZERO, |first| self.pace.gathering(first.id, first.made, now));
             if !gathering.is_zero() {
                 return Next::Wait(gathering);
             }
@@ -104,13 +104,13 @@ impl Work {
     }
 }
 
-/// What is stored and what could not be, each in its order, by the time it was made.
-fn in_order(stored: Vec<PendingDelivery>, unstored: Vec<PendingDelivery>) -> Vec<PendingDelivery> {
+/// What is stored and what could not be, in the order it came.
+fn in_order(stored: Vec<PendingDelivery>, unstored: Vec<Unstored>) -> Vec<PendingDelivery> {
     let mut all = Vec::with_capacity(stored.len() + unstored.len());
     let mut stored = stored.into_iter().peekable();
-    for one in unstored {
-        all.extend(std::iter::from_fn(|| stored.next_if(|stored| stored.made <= one.made)));
-        all.push(one);
+    for Unstored { after, delivery } in unstored {
+        all.extend(std::iter::from_fn(|| stored.next_if(|stored| stored.id <= after)));
+        all.push(delivery);
     }
     all.extend(stored);
     all

@@ -28,6 +28,8 @@ pub(super) struct Pace {
     /// Messages that may be sent now, as of `counted`.
     left: f64,
     counted: Instant,
+    /// The first of what it waited with last, and since when.
+    first: Option<(i64, Instant)>,
 }
 
 impl Pace {
@@ -41,6 +43,7 @@ impl Pace {
             rate,
             left: 0.0,
             counted: Instant::now(),
+            first: None,
         };
         pace.left = pace.burst();
         pace
@@ -51,11 +54,18 @@ impl Pace {
         self.alone
     }
 
-    /// How long to wait for more, where the first of what there is to tell was made at `made`. A clock that was set does
-    /// not make it longer than it ever is.
-    pub(super) fn gathering(&self, made: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
-        let left = self.gather.checked_sub(&(now - made)).unwrap_or(self.gather);
-        left.min(self.gather).to_std().unwrap_or_default()
+    /// How long to wait for more, where the first of what there is to tell has this id and was made at `made`. A clock that
+    /// was set does not make it longer than it ever is.
+    pub(super) fn gathering(
+        &mut self,
+        id: i64,
+        made: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Duration {
+        let same = self.first.filter(|(known, _)| *known == id);
+        let (_, since) = *self.first.insert(same.unwrap_or_else(|| (id, Instant::now())));
+        let waited = TimeDelta::from_std(since.elapsed()).unwrap_or(TimeDelta::MAX);
+        (self.gather - waited.max(now - made).min(self.gather)).to_std().unwrap_or_default()
     }
 
     /// How long to wait until one more message may be sent.
@@ -105,13 +115,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_comes_close_together_is_gathered_whatever_the_clock_does() {
-        let pace = Pace::new(true, &config::Delivery::default());
+        let mut pace = Pace::new(true, &config::Delivery::default());
         let now = DateTime::UNIX_EPOCH + TimeDelta::days(1);
-        assert_eq!(pace.gathering(now, now), GATHER);
-        assert_eq!(pace.gathering(now - TimeDelta::seconds(3), now), Duration::from_secs(2));
-        assert_eq!(pace.gathering(now - TimeDelta::days(1), now), Duration::ZERO);
-        assert_eq!(pace.gathering(now + TimeDelta::days(1), now), GATHER);
-        let alone = Pace::new(false, &config::Delivery::default());
-        assert_eq!(alone.gathering(now, now), Duration::ZERO);
+        assert_eq!(pace.gathering(1, now, now), GATHER);
+        assert_eq!(pace.gathering(2, now - TimeDelta::seconds(3), now), Duration::from_secs(2));
+        assert_eq!(pace.gathering(3, now - TimeDelta::days(1), now), Duration::ZERO);
+        assert_eq!(pace.gathering(4, now + TimeDelta::days(1), now), GATHER);
+        // It was set back, and stays so.
+        tokio::time::advance(Duration::from_secs(4)).await;
+        assert_eq!(pace.gathering(4, now + TimeDelta::days(1), now), Duration::from_secs(1));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(pace.gathering(4, now + TimeDelta::days(1), now), Duration::ZERO);
+        let mut alone = Pace::new(false, &config::Delivery::default());
+        assert_eq!(alone.gathering(5, now, now), Duration::ZERO);
     }
 }

@@ -129,7 +129,12 @@ impl Store {
     /// The store cannot be written.
     pub async fn not_delivered(&self, tried: Tried) -> Result<(), StoreError> {
         let handed_over = tried.heir.is_some() && !tried.given_up.is_empty();
-        self.call(move |connection| note(connection, &tried)).await?;
+        let last = self.last_delivery.clone();
+        self.call(move |connection| {
+            Self::stored_delivery(&last, note(connection, &tried)?);
+            Ok(())
+        })
+        .await?;
         if handed_over {
             self.to_deliver.notify_waiters();
         }
@@ -199,8 +204,18 @@ impl Store {
     }
 }
 
-/// In one transaction, so that what an heir is to tell is neither lost nor told twice.
-fn note(connection: &mut Connection, tried: &Tried) -> rusqlite::Result<()> {
+/// The highest id that a delivery was given.
+pub(super) fn last(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached(
+            "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'deliveries'",
+        )?
+        .query_row((), |row| row.get(0))
+}
+
+/// In one transaction, so that what an heir is to tell is neither lost nor told twice. The highest id that a delivery was
+/// given.
+fn note(connection: &mut Connection, tried: &Tried) -> rusqlite::Result<i64> {
     let at = tried.at.timestamp_micros();
     let heir = tried.heir.as_ref().map(|(action, _)| action.as_str());
     let change = connection.transaction()?;
@@ -220,7 +235,9 @@ fn note(connection: &mut Connection, tried: &Tried) -> rusqlite::Result<()> {
     if let Some((heir, groups)) = &tried.heir {
         handed::hand(&change, tried, heir.as_str(), groups)?;
     }
-    change.commit()
+    let last = last(&change)?;
+    change.commit()?;
+    Ok(last)
 }
 
 /// What is as grave as this, as a list in JSON.

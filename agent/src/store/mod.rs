@@ -17,7 +17,14 @@ mod shown;
 mod silences;
 mod trim;
 
-use std::{path::Path, sync::Arc, thread};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    thread,
+};
 
 use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -37,6 +44,8 @@ pub struct Store {
     jobs: mpsc::UnboundedSender<Job>,
     outgoing: Arc<Notify>,
     to_deliver: Arc<Notify>,
+    /// The highest id that a delivery was given.
+    last_delivery: Arc<AtomicI64>,
 }
 
 impl Store {
@@ -46,6 +55,7 @@ impl Store {
     /// What is wrong with the file and how to get out of it. Nothing is ever made anew over a file that is there.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let (mut connection, lock) = schema::open(path)?;
+        let last_delivery = Arc::new(AtomicI64::new(deliveries::last(&connection)?));
         let (jobs, mut queue) = mpsc::unbounded_channel::<Job>();
         thread::Builder::new()
             .name("store".into())
@@ -56,7 +66,7 @@ impl Store {
                 }
             })
             .map_err(StoreError::Thread)?;
-        Ok(Self { jobs, outgoing: Arc::default(), to_deliver: Arc::default() })
+        Ok(Self { jobs, outgoing: Arc::default(), to_deliver: Arc::default(), last_delivery })
     }
 
     /// Woken whenever messages to publish were stored.
@@ -67,6 +77,16 @@ impl Store {
     /// Woken whenever deliveries were stored.
     pub fn delivery_stored(&self) -> Arc<Notify> {
         self.to_deliver.clone()
+    }
+
+    /// The highest id that a stored delivery was given so far.
+    pub fn last_delivery(&self) -> i64 {
+        self.last_delivery.load(Ordering::Acquire)
+    }
+
+    /// Notes the highest id that a delivery was given.
+    fn stored_delivery(last: &AtomicI64, id: i64) {
+        last.fetch_max(id, Ordering::AcqRel);
     }
 
     /// As [`Store::call`], for a thread that may block.

@@ -1,5 +1,6 @@
 //! The workers over a real store, by a clock that moves only when it is moved.
 
+mod clock;
 mod failover;
 mod faults;
 mod pauses;
