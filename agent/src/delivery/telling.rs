@@ -30,7 +30,8 @@ impl Work {
     pub(super) async fn tell(&mut self, pending: Vec<PendingDelivery>) -> Option<Duration> {
         let given_up = self.given_up_before(&pending).await;
         let mut told: Vec<i64> = pending.iter().map(|pending| pending.id).collect();
-        let mut answer = self.send(&self.letter(&given_up, &pending)?).await?;
+        let letter = self.letter(&given_up, &pending)?;
+        let mut answer = self.send(&letter).await?;
         match &answer {
             // It may be what was given up that the other side cannot take.
             Err(failure) if failure.permanent && !given_up.is_empty() => {
@@ -42,6 +43,7 @@ impl Work {
         match answer {
             Ok(answer) => {
                 self.pace.sent();
+                self.pace.told(letter.entries.len());
                 self.parts.taken();
                 self.holdups.done(&pending.first()?.notice.check);
                 debug!(action.name = %self.name, "told: {answer}");

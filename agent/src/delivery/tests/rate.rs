@@ -21,3 +21,26 @@ async fn a_message_that_cannot_be_taken_lets_no_others_through_beyond_the_rate()
     assert!((21..=22).contains(&ear.told().len()), "{:?}", ear.told());
     assert!(ear.told().iter().any(|told| told.ends_with("bad:F")), "{:?}", ear.told());
 }
+
+#[tokio::test(start_paused = true)]
+async fn checks_that_fail_one_after_another_are_told_in_few_messages() {
+    let (mut desk, ear) = (Desk::open(), Arc::<Ear>::default());
+    desk.employ("mail", &ear, true, config::Delivery::default());
+    // A fleet whose checks run every five minutes loses what they all need.
+    for n in 0..300 {
+        desk.put(&format!("check-{n}:F")).await;
+        desk.pass(secs(1)).await;
+    }
+    desk.pass(secs(60)).await;
+    let letters = ear.letters();
+    assert_eq!(letters.iter().map(|(_, checks)| checks).sum::<usize>(), 300);
+    assert!(letters.len() <= 8, "{letters:?}");
+    assert!((letters[0].0 - 5.0).abs() < 1.5, "the first comes soon: {letters:?}");
+    // Afterwards nobody waits longer than ever.
+    desk.pass_by(secs(600), secs(10)).await;
+    let began = seconds(now());
+    desk.put("later:F").await;
+    desk.pass(secs(10)).await;
+    let (at, _) = *ear.letters().last().expect("a letter");
+    assert!((at - began - 5.0).abs() < 1.5, "{at}, not {began} + 5");
+}
