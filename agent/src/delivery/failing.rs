@@ -23,15 +23,27 @@ const LEAST_TRIES: u32 = 5;
 /// given up.
 const PART: u32 = 12;
 
+/// How what could not be told is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    /// With all else there is to tell by then.
+    Together,
+    /// As it was: it may have been taken when it was sent before.
+    AsItWas,
+    /// Each check apart from the others.
+    Apart,
+}
+
 impl Work {
-    /// Notes that these were not told, and are tried apart from each other, or not. The pause to make.
+    /// Notes that these were not told, and are tried again like this, or given up. The pause to make.
     pub(super) async fn note_failed(
         &mut self,
         pending: &[PendingDelivery],
         failure: &TellError,
-        apart: bool,
+        how: Again,
     ) -> Duration {
         let now = self.office.clock.now();
+        let apart = how == Again::Apart;
         let hopeless = |pending: &PendingDelivery| {
             let outlived = self.outlived(pending, now);
             !apart && (failure.permanent || (outlived && pending.tries + 1 >= LEAST_TRIES))
@@ -62,6 +74,7 @@ impl Work {
         };
         let tried = Tried {
             again: ids(&again),
+            as_it_was: how == Again::AsItWas,
             given_up: ids(&given_up),
             heir,
             error: failure.text.clone(),

@@ -177,6 +177,7 @@ impl Delivery {
                 memory,
                 holdups: Holdups::default(),
                 parts: Parts::default(),
+                cut_off: true,
                 // What waits unstored for a group that is no more goes to the first one there is.
                 orphans: std::mem::take(&mut orphans),
                 roster: self.roster.clone(),

@@ -24,6 +24,8 @@ const TOGETHER: usize = 5000;
 pub(super) enum Next {
     /// Tell these.
     Tell(Vec<PendingDelivery>),
+    /// Tell these, which were sent in this letter before.
+    TellAgain(String, Vec<PendingDelivery>),
     /// Give these up, for this reason.
     GiveUp(Vec<PendingDelivery>, TellError),
     /// Wait for this long, or for something new.
@@ -40,6 +42,9 @@ impl Work {
         let quiet = self.rules.quiet.as_ref();
         let quiet =
             quiet.and_then(|quiet| Some((quiet.except, quiet.until(now, self.office.zone)?)));
+        if let Some(next) = self.sent_before(quiet.map(|(except, _)| except)).await {
+            return next;
+        }
         let (told, unstored) = (self.memory.to_note(), self.memory.unstored());
         let asked =
             Pending { most: TOGETHER + told.len(), grave: quiet.and_then(|(except, _)| except) };
@@ -65,6 +70,34 @@ impl Work {
                 .map_or(Next::Rest, |until| Next::Wait(wait(until).min(Duration::from_secs(60))));
         }
         self.choose(pending, now)
+    }
+
+    /// The letter that was sent when the program ended, or the worker, where it may be told in quiet hours with these
+    /// exceptions: it may have been taken, and is sent as it was, so that whoever was told sees that it is the same.
+    async fn sent_before(&mut self, quiet: Option<Option<Severity>>) -> Option<Next> {
+        if !self.cut_off {
+            return None;
+        }
+        let (letter, mut pending) = match self.office.store.cut_off(&self.name, &self.group).await {
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                self.cut_off = false;
+                return None;
+            }
+            Err(reason) => {
+                error!(action.name = %self.name, error = chain(&reason), "what was sent last cannot be read");
+                return None;
+            }
+        };
+        pending.retain(|pending| !self.memory.knows_told(pending.id));
+        let disturbs = |pending: &PendingDelivery| {
+            quiet.is_none_or(|except| except.is_some_and(|except| pending.notice.about >= except))
+        };
+        if !pending.iter().any(disturbs) {
+            return None;
+        }
+        let wait = self.pace.wait();
+        Some(if wait.is_zero() { Next::TellAgain(letter, pending) } else { Next::Wait(wait) })
     }
 
     /// Chooses the next letter of what there is to tell.

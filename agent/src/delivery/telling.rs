@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use tokio::time::sleep;
 use tracing::{debug, error};
 
-use super::worker::Work;
+use super::{failing::Again, worker::Work};
 use crate::{
     actions::{Letter, TellError, To},
     chain,
@@ -25,20 +25,35 @@ pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 const HANDOVER: Duration = Duration::from_secs(120);
 
 impl Work {
-    /// Tells these, with what was given up of the same checks, and notes what became of it. The pause to make, where that
-    /// failed.
-    pub(super) async fn tell(&mut self, pending: Vec<PendingDelivery>) -> Option<Duration> {
+    /// Tells these, with what was given up of the same checks, and notes what became of it. Where they were sent before in
+    /// a letter of which nobody knows what became of it, it is that letter again. The pause to make, where it failed.
+    pub(super) async fn tell(
+        &mut self,
+        pending: Vec<PendingDelivery>,
+        again: Option<String>,
+    ) -> Option<Duration> {
         let given_up = self.given_up_before(&pending).await;
-        let mut told: Vec<i64> = pending.iter().map(|pending| pending.id).collect();
-        let letter = self.letter(&given_up, &pending)?;
-        let mut answer = self.send(&letter).await?;
-        match &answer {
-            // It may be what was given up that the other side cannot take.
-            Err(failure) if failure.permanent && !given_up.is_empty() => {
-                answer = self.send(&self.letter(&[], &pending)?).await?;
+        let mut letter = self.letter(&given_up, &pending)?;
+        let mut alone = if given_up.is_empty() { None } else { self.letter(&[], &pending) };
+        if let Some(id) = &again {
+            // It was refused with what was given up already.
+            if let Some(alone) = alone.take_if(|alone| alone.id == *id) {
+                letter = alone;
             }
-            Err(_) => {}
-            Ok(_) => told.extend(given_up.iter().map(|given_up| given_up.id)),
+            letter.id.clone_from(id);
+        } else {
+            self.note_letter(&pending, &letter).await;
+        }
+        let mut told: Vec<i64> = pending.iter().map(|pending| pending.id).collect();
+        let mut answer = self.send(&letter).await?;
+        match (&answer, alone) {
+            // It may be what was given up that the other side cannot take.
+            (Err(failure), Some(alone)) if failure.permanent => {
+                self.note_letter(&pending, &alone).await;
+                answer = self.send(&alone).await?;
+            }
+            (Ok(_), Some(_)) => told.extend(given_up.iter().map(|given_up| given_up.id)),
+            _ => {}
         }
         match answer {
             Ok(answer) => {
@@ -51,13 +66,32 @@ impl Work {
                 self.note_told().await;
                 None
             }
-            Err(failure) if failure.permanent => {
-                // It was a message all the same.
-                self.pace.sent();
-                let apart = self.parts.refused(&pending, &failure);
-                Some(self.note_failed(&pending, &failure, apart).await)
+            Err(failure) => {
+                let how = if failure.permanent {
+                    // It was a message all the same.
+                    self.pace.sent();
+                    let apart = self.parts.refused(&pending, &failure);
+                    if apart { Again::Apart } else { Again::Together }
+                } else if again.is_some() {
+                    Again::AsItWas
+                } else {
+                    Again::Together
+                };
+                Some(self.note_failed(&pending, &failure, how).await)
             }
-            Err(failure) => Some(self.note_failed(&pending, &failure, false).await),
+        }
+    }
+
+    /// Notes what is sent in this letter, so that it is the same one should the program end before it is known what becomes
+    /// of it. An alert does not wait for a store that refuses.
+    async fn note_letter(&self, pending: &[PendingDelivery], letter: &Letter) {
+        let stored = pending.iter().filter(|pending| pending.stored()).map(|pending| pending.id);
+        let stored: Vec<_> = stored.collect();
+        if stored.is_empty() {
+            return;
+        }
+        if let Err(reason) = self.office.store.note_letter(stored, letter.id.clone()).await {
+            error!(action.name = %self.name, error = chain(&reason), "what is sent in one letter cannot be noted");
         }
     }
 

@@ -10,6 +10,7 @@ use tracing::{error, warn};
 
 use super::{
     Office, Roster,
+    failing::Again,
     holdups::Holdups,
     memory::{Memory, UNSTORED},
     next::Next,
@@ -35,6 +36,8 @@ pub(super) struct Work {
     pub(super) memory: Arc<Memory>,
     pub(super) holdups: Holdups,
     pub(super) parts: Parts,
+    /// Whether there may be letters that were sent, of which nobody knows what became of them.
+    pub(super) cut_off: bool,
     /// What the workers of groups knew that are no more, where this one takes over from them.
     pub(super) orphans: Vec<Arc<Memory>>,
     pub(super) roster: Arc<Roster>,
@@ -72,6 +75,7 @@ impl Work {
     }
 
     async fn go_on(&mut self) {
+        self.cut_off = true;
         self.adopt().await;
         let stored = self.office.store.delivery_stored();
         let nudged = self.roster.nudged(&self.name);
@@ -84,9 +88,10 @@ impl Work {
             nudge.as_mut().enable();
             self.note_told().await;
             let failed = match self.next().await {
-                Next::Tell(pending) => Err(self.tell(pending).await),
+                Next::Tell(pending) => Err(self.tell(pending, None).await),
+                Next::TellAgain(letter, pending) => Err(self.tell(pending, Some(letter)).await),
                 Next::GiveUp(pending, failure) => {
-                    Err(Some(self.note_failed(&pending, &failure, false).await))
+                    Err(Some(self.note_failed(&pending, &failure, Again::Together).await))
                 }
                 Next::Wait(pause) => Ok(pause),
                 Next::Rest => Ok(Duration::MAX),

@@ -46,6 +46,8 @@ pub struct Pending {
 pub struct Tried {
     /// Those that are tried again.
     pub again: Vec<i64>,
+    /// Whether they are tried again in the same letter, whatever else there is to tell by then.
+    pub as_it_was: bool,
     /// Those that are given up.
     pub given_up: Vec<i64>,
     /// Who takes over those: an action, and each group of its recipients.
@@ -158,7 +160,7 @@ impl Store {
                 let first = groups.first().map_or("", String::as_str);
                 let change = connection.transaction()?;
                 let moved = change.execute(
-                    "UPDATE deliveries SET grp = ?2 WHERE action = ?1 AND dead IS NULL
+                    "UPDATE deliveries SET grp = ?2, letter = NULL WHERE action = ?1 AND dead IS NULL
                      AND grp NOT IN (SELECT value FROM json_each(?3))",
                     params![action.as_str(), first, known],
                 )?;
@@ -221,12 +223,12 @@ fn note(connection: &mut Connection, tried: &Tried) -> rusqlite::Result<i64> {
     let change = connection.transaction()?;
     {
         let mut again = change
-            .prepare_cached("UPDATE deliveries SET tries = tries + 1, error = ?2 WHERE id = ?1")?;
+            .prepare_cached("UPDATE deliveries SET tries = tries + 1, error = ?2, letter = CASE WHEN ?3 THEN letter END WHERE id = ?1")?;
         for id in &tried.again {
-            again.execute(params![id, tried.error])?;
+            again.execute(params![id, tried.error, tried.as_it_was])?;
         }
         let mut given_up = change.prepare_cached(
-            "UPDATE deliveries SET tries = tries + 1, error = ?2, dead = ?3, heir = ?4 WHERE id = ?1",
+            "UPDATE deliveries SET tries = tries + 1, error = ?2, letter = NULL, dead = ?3, heir = ?4 WHERE id = ?1",
         )?;
         for id in &tried.given_up {
             given_up.execute(params![id, tried.error, at, heir])?;

@@ -9,6 +9,7 @@ mod deliveries;
 mod error;
 mod handed;
 mod labels;
+mod letters;
 mod outbox;
 mod retained;
 mod rows;

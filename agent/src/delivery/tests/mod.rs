@@ -7,6 +7,7 @@ mod pauses;
 mod rate;
 mod refused;
 mod renamed;
+mod repeats;
 mod stories;
 mod unstored;
 
@@ -47,6 +48,8 @@ struct Ear {
     refuses: Mutex<Vec<String>>,
     /// Those who are told apart from each other; none: there is one without a name.
     groups: Vec<String>,
+    /// The only one of them that it hangs at or is slow with, where it is not all.
+    only: Option<String>,
     /// Whether it never answers.
     hangs: bool,
     /// How long it takes to answer.
@@ -63,7 +66,7 @@ impl Action for Ear {
         if self.groups.is_empty() { vec![String::new()] } else { self.groups.clone() }
     }
 
-    async fn tell(&self, letter: &Letter, _: &To<'_>) -> Result<String, TellError> {
+    async fn tell(&self, letter: &Letter, to: &To<'_>) -> Result<String, TellError> {
         let answer = self.answers.lock().pop_front();
         let answer = answer.unwrap_or_else(|| self.down.lock().clone().map_or(Ok(()), Err));
         let tells_of = |check: &String| {
@@ -76,12 +79,13 @@ impl Action for Ear {
         } else {
             answer
         };
-        let taken = answer.is_ok() && !self.hangs;
+        let minds = self.only.as_ref().is_none_or(|group| group == to.group);
+        let taken = answer.is_ok() && !(self.hangs && minds);
         self.tries.lock().push((now(), letter.clone(), taken));
-        if self.hangs {
+        if self.hangs && minds {
             std::future::pending::<()>().await;
         }
-        if !self.slow.is_zero() {
+        if !self.slow.is_zero() && minds {
             tokio::time::sleep(self.slow).await;
         }
         let mut breaks = self.breaks.lock();
@@ -210,6 +214,7 @@ impl Desk {
                 memory,
                 holdups: Holdups::default(),
                 parts: Parts::default(),
+                cut_off: true,
                 orphans: std::mem::take(&mut orphans),
                 roster: self.roster.clone(),
                 before: None,
