@@ -25,13 +25,22 @@ pub(super) struct Memory {
 #[derive(Debug, Default)]
 struct Known {
     /// What is told although it could not be stored, in order. Its numbers are below zero.
-    unstored: VecDeque<PendingDelivery>,
+    unstored: VecDeque<Unstored>,
     /// The number that was given last.
     last: i64,
     /// Stored deliveries that were made, which is not noted yet.
     told: BTreeSet<i64>,
     /// Deliveries that failed.
     failed: HashMap<i64, Failing>,
+}
+
+/// What is told although it could not be stored.
+#[derive(Clone, Debug)]
+pub(super) struct Unstored {
+    /// The last id that a stored delivery had been given when it came: those came before it, all others after it. Times
+    /// do not tell, for the clock may be set.
+    pub(super) after: i64,
+    pub(super) delivery: PendingDelivery,
 }
 
 /// Since when a delivery fails.
@@ -43,9 +52,9 @@ struct Failing {
 }
 
 impl Memory {
-    /// Takes in what could not be stored. Whether another one is lost for it.
+    /// Takes in what could not be stored, after a stored delivery with this id. Whether another one is lost for it.
     #[must_use]
-    pub(super) fn add(&self, notice: Notice, made: DateTime<Utc>) -> bool {
+    pub(super) fn add(&self, notice: Notice, made: DateTime<Utc>, after: i64) -> bool {
         let mut known = self.known.lock();
         let lost = known.unstored.len() >= UNSTORED;
         if lost {
@@ -53,14 +62,17 @@ impl Memory {
         }
         known.last -= 1;
         let id = known.last;
-        known.unstored.push_back(PendingDelivery { id, tries: 0, made, notice });
+        let delivery = PendingDelivery { id, tries: 0, made, notice };
+        // What another group knew may be older.
+        let place = known.unstored.partition_point(|other| other.after <= after);
+        known.unstored.insert(place, Unstored { after, delivery });
         drop(known);
         self.added.notify_one();
         lost
     }
 
     /// What could not be stored, oldest first.
-    pub(super) fn unstored(&self) -> Vec<PendingDelivery> {
+    pub(super) fn unstored(&self) -> Vec<Unstored> {
         self.known.lock().unstored.iter().cloned().collect()
     }
 
@@ -101,7 +113,8 @@ impl Memory {
     /// the program.
     pub(super) fn failed(&self, delivery: &PendingDelivery) -> (Duration, bool) {
         let mut known = self.known.lock();
-        if let Some(unstored) = known.unstored.iter_mut().find(|other| other.id == delivery.id) {
+        let mut unstored = known.unstored.iter_mut().map(|unstored| &mut unstored.delivery);
+        if let Some(unstored) = unstored.find(|other| other.id == delivery.id) {
             unstored.tries = unstored.tries.saturating_add(1);
         }
         let first = Failing { since: Instant::now(), earlier: delivery.tries > 0 };
@@ -123,7 +136,9 @@ impl Memory {
         known.told.append(&mut told);
         known.failed.extend(failed.into_iter().filter(|(id, _)| *id > 0));
         drop(known);
-        let lost = unstored.into_iter().filter(|one| self.add(one.notice.clone(), one.made));
+        let lost = unstored.into_iter().filter(|Unstored { after, delivery }| {
+            self.add(delivery.notice.clone(), delivery.made, *after)
+        });
         lost.count()
     }
 }
@@ -132,7 +147,7 @@ impl Known {
     fn forget(&mut self, id: i64) {
         self.failed.remove(&id);
         if id < 0 {
-            self.unstored.retain(|unstored| unstored.id != id);
+            self.unstored.retain(|unstored| unstored.delivery.id != id);
         }
     }
 }

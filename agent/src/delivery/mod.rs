@@ -1,10 +1,14 @@
 //! The durable queue between what there is to tell and the actions: each group of an action's recipients has a worker of
 //! its own, which tells the oldest first, tries again with growing pauses, and never holds up another.
 
+mod failing;
 mod holdups;
 mod memory;
+mod next;
 mod pace;
+mod parts;
 mod roster;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -19,13 +23,10 @@ use tracing::error;
 
 pub use roster::{Roster, TRIAL, Trial};
 
-use self::{
-    holdups::Holdups,
-    pace::Pace,
-    worker::{FAREWELL, Work},
-};
+use self::{holdups::Holdups, pace::Pace, parts::Parts, telling::FAREWELL, worker::Work};
 use crate::{
-    actions, chain,
+    actions::{self, Action},
+    chain,
     engine::Clock,
     store::{NewDelivery, Store},
 };
@@ -99,17 +100,13 @@ impl Delivery {
         let same = self.office.zone == zone && self.office.link == link;
         (self.office.zone, self.office.link) = (zone, link);
         self.roster.set_office(self.office.clone());
-        self.workers.retain(|name, workers| {
-            let stays = same && actions.get(name) == Some(&workers.configured);
-            if !stays {
-                workers.stop.cancel();
-                workers.tasks.close();
-                // They begin when those before them have ended, and end after them.
-                self.ending.insert(name.clone(), workers.tasks.clone());
-                self.roster.leave(name);
-            }
-            stays
-        });
+        let stays = |name: &ActionName, workers: &Workers| {
+            same && actions.get(name) == Some(&workers.configured)
+        };
+        let leaving = self.workers.iter().filter(|(name, workers)| !stays(name, workers));
+        for name in leaving.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            self.retire(&name);
+        }
         self.employ_all(actions);
         for (name, lost) in self.roster.dismiss(|name| actions.contains_key(name)) {
             error!(action.name = %name, "{lost} alerts that were not stored are lost with their action");
@@ -146,6 +143,26 @@ impl Delivery {
             error!(action.name = %name, "its options were accepted, but it cannot be built; please report this");
             return;
         };
+        self.hire(name, configured, &action, kind.gathers);
+    }
+
+    /// Ends the workers of an action. Those that come after them begin when they have ended, and end after them.
+    fn retire(&mut self, name: &ActionName) {
+        let Some(workers) = self.workers.remove(name) else { return };
+        workers.stop.cancel();
+        workers.tasks.close();
+        self.ending.insert(name.clone(), workers.tasks);
+        self.roster.leave(name);
+    }
+
+    /// Begins the workers of an action, one for each group of its recipients.
+    fn hire(
+        &mut self,
+        name: &ActionName,
+        configured: &config::Action,
+        action: &Arc<dyn Action>,
+        gathers: bool,
+    ) {
         let (memories, mut orphans) = self.roster.enter(name, action.clone());
         let (stop, tasks) = (self.stop.child_token(), TaskTracker::new());
         let before = self.ending.get(name);
@@ -154,11 +171,13 @@ impl Delivery {
                 name: name.clone(),
                 group,
                 action: action.clone(),
-                pace: Pace::new(kind.gathers, &configured.delivery),
+                pace: Pace::new(gathers, &configured.delivery),
                 rules: configured.delivery.clone(),
                 office: self.office.clone(),
                 memory,
                 holdups: Holdups::default(),
+                parts: Parts::default(),
+                cut_off: true,
                 // What waits unstored for a group that is no more goes to the first one there is.
                 orphans: std::mem::take(&mut orphans),
                 roster: self.roster.clone(),

@@ -179,6 +179,7 @@ impl Roster {
     /// Has what could not be stored told all the same.
     pub(super) fn tell_unstored(&self, new: NewDelivery) {
         let NewDelivery { action, group, notice, made } = new;
+        let after = self.office().map_or(0, |office| office.store.last_delivery());
         let desks = self.desks.lock();
         let groups = desks.get(&action).map(|desk| &desk.groups);
         let memory = groups.and_then(|groups| groups.get(&group).or(groups.values().next()));
@@ -186,7 +187,7 @@ impl Roster {
             error!(action.name = %action, "an alert for `{}` is lost, for its action does not run: {}", notice.check, notice.text);
             return;
         };
-        if memory.add(notice, made) {
+        if memory.add(notice, made, after) {
             error!(action.name = %action, "an alert is lost: more than {UNSTORED} wait that could not be stored");
         }
     }

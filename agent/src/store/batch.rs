@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use tracing::warn;
 
 use super::{
-    RemoteRow, Store, StoreError,
+    RemoteRow, Store, StoreError, deliveries,
     handed::{self, Row},
     labels,
 };
@@ -147,11 +147,13 @@ impl Store {
         let deliveries = !batch.deliveries.is_empty();
         let batch = std::sync::Arc::new(batch);
         let stored = batch.clone();
+        let last = self.last_delivery.clone();
         let result = self
             .call(move |connection| {
                 let result = write(connection, &stored);
                 drop(stored);
-                result
+                Self::stored_delivery(&last, result?);
+                Ok(())
             })
             .await;
         match result {
@@ -174,7 +176,8 @@ impl Store {
     }
 }
 
-fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()> {
+/// The highest id that a delivery was given.
+fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<i64> {
     let durable = if batch.must_last() { "FULL" } else { "NORMAL" };
     connection.pragma_update(None, "synchronous", durable)?;
     let change = connection.transaction()?;
@@ -261,7 +264,9 @@ fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()> {
             outgoing.execute(params![row.topic, row.payload, row.qos, row.retain, row.keep])?;
         }
     }
-    change.commit()
+    let last = deliveries::last(&change)?;
+    change.commit()?;
+    Ok(last)
 }
 
 pub(super) fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {

@@ -1,20 +1,13 @@
-//! What is still to be told, and what was given up.
+//! What is still to be told, as those who tell it see it.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use fletchck_shared::{ActionName, CheckName, Severity};
-use rusqlite::{Connection, Row, params};
-use serde::Serialize;
+use rusqlite::{Connection, params};
 use serde_json::json;
 use tracing::error;
 
 use super::{Store, StoreError, handed};
 use crate::actions::Notice;
-
-/// Transitions kept per check for the page.
-const TRANSITIONS_KEPT: i64 = 100;
-
-/// Days for which deliveries that were given up are kept, and those of actions that are no more.
-const DEAD_KEPT: i64 = 30;
 
 /// Most notices that were given up and are told with what came after them.
 const FOLDED: i64 = 1000;
@@ -48,44 +41,13 @@ pub struct Pending {
     pub grave: Option<Severity>,
 }
 
-/// A delivery as a person sees it: it waits, or was given up.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ShownDelivery {
-    /// Its id.
-    pub id: i64,
-    /// The action.
-    pub action: String,
-    /// The group of its recipients; empty where there is one.
-    pub group: String,
-    /// What is told.
-    pub notice: Notice,
-    /// When it came to that.
-    pub made: DateTime<Utc>,
-    /// How often it was tried.
-    pub tries: u32,
-    /// Why the last try failed.
-    pub error: Option<String>,
-    /// When it was given up.
-    pub dead: Option<DateTime<Utc>>,
-    /// The action that it was handed to then.
-    pub heir: Option<String>,
-}
-
-/// What became of deliveries that were given up and are wanted again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Revived {
-    /// How many are made again.
-    pub again: usize,
-    /// How many are not, for they tell of failures that are over, whose end is told to nobody any more.
-    pub over: usize,
-}
-
 /// What became of deliveries that were tried together.
 #[derive(Clone, Debug)]
 pub struct Tried {
     /// Those that are tried again.
     pub again: Vec<i64>,
+    /// Whether they are tried again in the same letter, whatever else there is to tell by then.
+    pub as_it_was: bool,
     /// Those that are given up.
     pub given_up: Vec<i64>,
     /// Who takes over those: an action, and each group of its recipients.
@@ -169,7 +131,12 @@ impl Store {
     /// The store cannot be written.
     pub async fn not_delivered(&self, tried: Tried) -> Result<(), StoreError> {
         let handed_over = tried.heir.is_some() && !tried.given_up.is_empty();
-        self.call(move |connection| note(connection, &tried)).await?;
+        let last = self.last_delivery.clone();
+        self.call(move |connection| {
+            Self::stored_delivery(&last, note(connection, &tried)?);
+            Ok(())
+        })
+        .await?;
         if handed_over {
             self.to_deliver.notify_waiters();
         }
@@ -177,7 +144,7 @@ impl Store {
     }
 
     /// Moves deliveries to groups that an action no longer has to the first of those it has, so that they are told to
-    /// someone. How many those are.
+    /// someone, and notes that it is that one whom others stood in for, or that stood in. How many deliveries those are.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -190,56 +157,22 @@ impl Store {
         let moved = self
             .call(move |connection| {
                 let known = serde_json::Value::from(groups.clone()).to_string();
-                connection.execute(
-                    "UPDATE deliveries SET grp = ?2 WHERE action = ?1 AND dead IS NULL
+                let first = groups.first().map_or("", String::as_str);
+                let change = connection.transaction()?;
+                let moved = change.execute(
+                    "UPDATE deliveries SET grp = ?2, letter = NULL WHERE action = ?1 AND dead IS NULL
                      AND grp NOT IN (SELECT value FROM json_each(?3))",
-                    params![action.as_str(), groups.first().map_or("", String::as_str), known],
-                )
+                    params![action.as_str(), first, known],
+                )?;
+                handed::regroup(&change, action.as_str(), first, &known)?;
+                change.commit()?;
+                Ok(moved)
             })
             .await?;
         if moved > 0 {
             self.to_deliver.notify_waiters();
         }
         Ok(moved)
-    }
-
-    /// Deliveries that wait or were given up, latest first, `most` at most.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn shown_deliveries(
-        &self,
-        dead: bool,
-        most: usize,
-    ) -> Result<Vec<ShownDelivery>, StoreError> {
-        self.call(move |connection| {
-            let query = format!(
-                "SELECT id, action, grp, notice, made, tries, error, dead, heir FROM deliveries
-                 WHERE dead IS {} NULL ORDER BY id DESC LIMIT ?1",
-                if dead { "NOT" } else { "" },
-            );
-            let mut select = connection.prepare_cached(&query)?;
-            let rows = select.query_map([i64::try_from(most).unwrap_or(i64::MAX)], shown)?;
-            // One that cannot be read is in the log already.
-            rows.filter_map(Result::transpose).collect()
-        })
-        .await
-    }
-
-    /// How many deliveries wait, and how many were given up.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn count_deliveries(&self) -> Result<(u32, u32), StoreError> {
-        self.call(|connection| {
-            connection.query_row(
-                "SELECT count(*) FILTER (WHERE dead IS NULL), count(*) FILTER (WHERE dead IS NOT NULL)
-                 FROM deliveries",
-                (),
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-        })
-        .await
     }
 
     /// What an action gave up to tell a group of these checks, oldest first.
@@ -271,135 +204,31 @@ impl Store {
         })
         .await
     }
-
-    /// Takes up deliveries again that were given up: one, with all else that was given up for the same recipients and of
-    /// the same check, or all. What tells that a check fails which is well stays as it is: its end would never be told.
-    ///
-    /// # Errors
-    /// The store cannot be written.
-    pub async fn revive_deliveries(
-        &self,
-        id: Option<i64>,
-        now: DateTime<Utc>,
-    ) -> Result<Revived, StoreError> {
-        let now = now.timestamp_micros();
-        let revived = self
-            .call(move |connection| {
-                let change = connection.transaction()?;
-                let asked = "dead IS NOT NULL AND (?1 IS NULL OR (name, action, grp)
-                     IN (SELECT name, action, grp FROM deliveries WHERE id = ?1 AND dead IS NOT NULL))";
-                let all: i64 = change.query_row(
-                    &format!("SELECT count(*) FROM deliveries WHERE {asked}"),
-                    [id],
-                    |row| row.get(0),
-                )?;
-                let again = change.execute(
-                    &format!(
-                        "UPDATE deliveries SET dead = NULL, heir = NULL, tries = 0, made = ?2
-                         WHERE {asked} AND NOT (
-                             coalesce((SELECT json_extract(state, '$.condition') FROM checks
-                                 WHERE checks.name = deliveries.name), '') = 'pass'
-                             AND coalesce((SELECT CASE WHEN json_valid(notice)
-                                     THEN json_extract(notice, '$.severity') END
-                                 FROM deliveries AS last WHERE last.name = deliveries.name
-                                 AND last.action = deliveries.action AND last.grp = deliveries.grp
-                                 ORDER BY id DESC LIMIT 1), '') != 'ok')"
-                    ),
-                    params![id, now],
-                )?;
-                change.commit()?;
-                let all = usize::try_from(all).unwrap_or_default();
-                Ok(Revived { again, over: all.saturating_sub(again) })
-            })
-            .await?;
-        if revived.again > 0 {
-            self.to_deliver.notify_waiters();
-        }
-        Ok(revived)
-    }
-
-    /// Forgets deliveries that were given up: one, or all. How many those are.
-    ///
-    /// # Errors
-    /// The store cannot be written.
-    pub async fn forget_deliveries(&self, id: Option<i64>) -> Result<usize, StoreError> {
-        self.call(move |connection| {
-            connection.execute(
-                "DELETE FROM deliveries WHERE dead IS NOT NULL AND (?1 IS NULL OR id = ?1)",
-                [id],
-            )
-        })
-        .await
-    }
-
-    /// Forgets deliveries that were given up, or whose action is none of these, and that are old by now. How many of the
-    /// latter are left.
-    ///
-    /// # Errors
-    /// The store cannot be read or written.
-    pub async fn trim_deliveries(
-        &self,
-        actions: Vec<ActionName>,
-        now: DateTime<Utc>,
-    ) -> Result<i64, StoreError> {
-        let old = (now - TimeDelta::days(DEAD_KEPT)).timestamp_micros();
-        let actions =
-            serde_json::Value::from_iter(actions.iter().map(ActionName::as_str)).to_string();
-        self.call(move |connection| {
-            connection.execute(
-                "DELETE FROM deliveries
-                 WHERE (dead IS NOT NULL OR action NOT IN (SELECT value FROM json_each(?1)))
-                 AND coalesce(dead, made) < ?2",
-                params![actions, old],
-            )?;
-            connection.execute(
-                "DELETE FROM handed WHERE name NOT IN (SELECT name FROM checks)
-                 OR (ended IS NOT NULL AND ended NOT IN (SELECT id FROM deliveries))",
-                (),
-            )?;
-            connection.query_row(
-                "SELECT count(*) FROM deliveries
-                 WHERE dead IS NULL AND action NOT IN (SELECT value FROM json_each(?1))",
-                [&actions],
-                |row| row.get(0),
-            )
-        })
-        .await
-    }
-
-    /// Forgets old transitions.
-    ///
-    /// # Errors
-    /// The store cannot be written.
-    pub async fn trim_transitions(&self) -> Result<usize, StoreError> {
-        self.call(|connection| {
-            connection.execute(
-                "DELETE FROM transitions WHERE id IN (
-                     SELECT id FROM (
-                         SELECT id, row_number() OVER (PARTITION BY name ORDER BY id DESC) AS age
-                         FROM transitions
-                     ) WHERE age > ?1
-                 )",
-                [TRANSITIONS_KEPT],
-            )
-        })
-        .await
-    }
 }
 
-/// In one transaction, so that what an heir is to tell is neither lost nor told twice.
-fn note(connection: &mut Connection, tried: &Tried) -> rusqlite::Result<()> {
+/// The highest id that a delivery was given.
+pub(super) fn last(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached(
+            "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'deliveries'",
+        )?
+        .query_row((), |row| row.get(0))
+}
+
+/// In one transaction, so that what an heir is to tell is neither lost nor told twice. The highest id that a delivery was
+/// given.
+fn note(connection: &mut Connection, tried: &Tried) -> rusqlite::Result<i64> {
     let at = tried.at.timestamp_micros();
     let heir = tried.heir.as_ref().map(|(action, _)| action.as_str());
     let change = connection.transaction()?;
     {
         let mut again = change
-            .prepare_cached("UPDATE deliveries SET tries = tries + 1, error = ?2 WHERE id = ?1")?;
+            .prepare_cached("UPDATE deliveries SET tries = tries + 1, error = ?2, letter = CASE WHEN ?3 THEN letter END WHERE id = ?1")?;
         for id in &tried.again {
-            again.execute(params![id, tried.error])?;
+            again.execute(params![id, tried.error, tried.as_it_was])?;
         }
         let mut given_up = change.prepare_cached(
-            "UPDATE deliveries SET tries = tries + 1, error = ?2, dead = ?3, heir = ?4 WHERE id = ?1",
+            "UPDATE deliveries SET tries = tries + 1, error = ?2, letter = NULL, dead = ?3, heir = ?4 WHERE id = ?1",
         )?;
         for id in &tried.given_up {
             given_up.execute(params![id, tried.error, at, heir])?;
@@ -408,22 +237,9 @@ fn note(connection: &mut Connection, tried: &Tried) -> rusqlite::Result<()> {
     if let Some((heir, groups)) = &tried.heir {
         handed::hand(&change, tried, heir.as_str(), groups)?;
     }
-    change.commit()
-}
-
-fn shown(row: &Row<'_>) -> rusqlite::Result<Option<ShownDelivery>> {
-    let Ok(notice) = serde_json::from_str(&row.get::<_, String>(3)?) else { return Ok(None) };
-    Ok(Some(ShownDelivery {
-        id: row.get(0)?,
-        action: row.get(1)?,
-        group: row.get(2)?,
-        notice,
-        made: time(row.get(4)?),
-        tries: row.get(5)?,
-        error: row.get(6)?,
-        dead: row.get::<_, Option<i64>>(7)?.map(time),
-        heir: row.get(8)?,
-    }))
+    let last = last(&change)?;
+    change.commit()?;
+    Ok(last)
 }
 
 /// What is as grave as this, as a list in JSON.
@@ -433,6 +249,6 @@ fn as_grave(least: Severity) -> String {
 }
 
 /// A time as the store keeps it.
-fn time(micros: i64) -> DateTime<Utc> {
+pub(super) fn time(micros: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(micros).unwrap_or_default()
 }

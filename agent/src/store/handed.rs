@@ -124,6 +124,42 @@ pub(super) fn hand(
     Ok(())
 }
 
+/// Whoever stood in for a group that an action no longer has, or was such a group, stands in for the first of those it has,
+/// or is that. `known` is a list of those, in JSON.
+pub(super) fn regroup(
+    change: &Transaction<'_>,
+    action: &str,
+    first: &str,
+    known: &str,
+) -> rusqlite::Result<()> {
+    // An end that one of them has still to hear is still to be heard.
+    change.execute(
+        "INSERT INTO handed (name, action, grp, heir, heir_grp, ended)
+         SELECT name, action, ?2, heir, heir_grp,
+             CASE WHEN count(ended) = count(*) THEN max(ended) END
+         FROM handed WHERE action = ?1 AND grp NOT IN (SELECT value FROM json_each(?3))
+         GROUP BY name, action, heir, heir_grp
+         ON CONFLICT DO UPDATE SET ended = max(ended, excluded.ended)",
+        params![action, first, known],
+    )?;
+    change.execute(
+        "INSERT INTO handed (name, action, grp, heir, heir_grp, ended)
+         SELECT name, action, grp, heir, ?2,
+             CASE WHEN count(ended) = count(*) THEN max(ended) END
+         FROM handed WHERE heir = ?1 AND heir_grp NOT IN (SELECT value FROM json_each(?3))
+         GROUP BY name, action, grp, heir
+         ON CONFLICT DO UPDATE SET ended = max(ended, excluded.ended)",
+        params![action, first, known],
+    )?;
+    change.execute(
+        "DELETE FROM handed
+         WHERE (action = ?1 AND grp NOT IN (SELECT value FROM json_each(?2)))
+         OR (heir = ?1 AND heir_grp NOT IN (SELECT value FROM json_each(?2)))",
+        params![action, known],
+    )?;
+    Ok(())
+}
+
 /// An end that waits behind what is given up, and is still tried, is told to who stands in at once.
 fn end_already(change: &Transaction<'_>, tried: &Tried, given_up: i64) -> rusqlite::Result<()> {
     let later: Vec<(i64, [String; 4])> = change

@@ -9,16 +9,22 @@ mod deliveries;
 mod error;
 mod handed;
 mod labels;
+mod letters;
 mod outbox;
 mod retained;
 mod rows;
 mod schema;
+mod shown;
 mod silences;
+mod trim;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     thread,
 };
 
@@ -27,10 +33,11 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::error;
 
 pub use batch::{Batch, Mark, NewDelivery, OutgoingRow, SilenceId};
-pub use deliveries::{Pending, PendingDelivery, Revived, ShownDelivery, Tried};
+pub use deliveries::{Pending, PendingDelivery, Tried};
 pub use error::StoreError;
 pub use retained::{RetainedChange, RetainedRow};
 pub use rows::{CheckRow, Past, RemoteRow};
+pub use shown::{Revived, ShownDelivery};
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
@@ -40,6 +47,8 @@ pub struct Store {
     jobs: mpsc::UnboundedSender<Job>,
     outgoing: Arc<Notify>,
     to_deliver: Arc<Notify>,
+    /// The highest id that a delivery was given.
+    last_delivery: Arc<AtomicI64>,
 }
 
 impl Store {
@@ -49,6 +58,7 @@ impl Store {
     /// What is wrong with the file and how to get out of it. Nothing is ever made anew over a file that is there.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let (mut connection, lock) = schema::open(path)?;
+        let last_delivery = Arc::new(AtomicI64::new(deliveries::last(&connection)?));
         let (jobs, mut queue) = mpsc::unbounded_channel::<Job>();
         thread::Builder::new()
             .name("store".into())
@@ -62,7 +72,7 @@ impl Store {
                 }
             })
             .map_err(StoreError::Thread)?;
-        Ok(Self { jobs, outgoing: Arc::default(), to_deliver: Arc::default() })
+        Ok(Self { jobs, outgoing: Arc::default(), to_deliver: Arc::default(), last_delivery })
     }
 
     /// Woken whenever messages to publish were stored.
@@ -73,6 +83,16 @@ impl Store {
     /// Woken whenever deliveries were stored.
     pub fn delivery_stored(&self) -> Arc<Notify> {
         self.to_deliver.clone()
+    }
+
+    /// The highest id that a stored delivery was given so far.
+    pub fn last_delivery(&self) -> i64 {
+        self.last_delivery.load(Ordering::Acquire)
+    }
+
+    /// Notes the highest id that a delivery was given.
+    fn stored_delivery(last: &AtomicI64, id: i64) {
+        last.fetch_max(id, Ordering::AcqRel);
     }
 
     /// As [`Store::call`], for a thread that may block.

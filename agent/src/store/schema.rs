@@ -46,7 +46,8 @@ const TABLES: &str = "
         tries   INTEGER NOT NULL DEFAULT 0,
         error   TEXT,              -- of the last try
         dead    INTEGER,           -- when it was given up, microseconds since 1970
-        heir    TEXT               -- the action it was handed to then
+        heir    TEXT,              -- the action it was handed to then
+        letter  TEXT               -- number of the letter that it was last sent in, until it is known to have failed
     );
     CREATE INDEX deliveries_of_action ON deliveries (action, grp, id) WHERE dead IS NULL;
     CREATE INDEX deliveries_given_up ON deliveries (dead) WHERE dead IS NOT NULL;
@@ -122,8 +123,9 @@ const FROM_1: &str = "
     );
 ";
 
-/// From version 2: nobody knew who had been told in place of another.
+/// From version 2: nobody knew who had been told in place of another, and what had been sent together.
 const FROM_2: &str = "
+    ALTER TABLE deliveries ADD COLUMN letter TEXT;
     CREATE TABLE handed (
         name     TEXT NOT NULL,
         action   TEXT NOT NULL,
@@ -344,6 +346,42 @@ mod tests {
             .expect("it is there");
         let notice: crate::actions::Notice = serde_json::from_str(&notice).expect("readable");
         assert_eq!((notice.word(), notice.text.as_str(), tries), ("FAIL", "no answer", 2));
+        // And it is like one that is new.
+        let (new, _lock) = open(&folder.path().join("new.db")).expect("made");
+        let tables = ["deliveries", "handed", "silences"];
+        assert_eq!(
+            tables.map(|table| columns(&connection, table)),
+            tables.map(|table| columns(&new, table))
+        );
+    }
+
+    #[test]
+    fn what_version_2_had_still_to_tell_has_been_sent_in_no_letter() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("old.db");
+        let (old, lock) = open(&path).expect("made");
+        old.execute_batch(
+            "ALTER TABLE deliveries DROP COLUMN letter;
+             DROP TABLE handed;
+             INSERT INTO deliveries (name, action, grp, notice, made) VALUES ('web', 'log', '', '{}', 0);
+             PRAGMA user_version = 2;",
+        )
+        .expect("an old store");
+        drop((old, lock));
+        let (connection, _lock) = open(&path).expect("brought up to date");
+        let letter: Option<String> = connection
+            .query_row("SELECT letter FROM deliveries WHERE name = 'web'", (), |row| row.get(0))
+            .expect("it is there");
+        assert_eq!(letter, None);
+    }
+
+    /// Names and types of the columns of a table.
+    fn columns(connection: &Connection, table: &str) -> Vec<(String, String, bool)> {
+        let mut select = connection
+            .prepare("SELECT name, type, [notnull] FROM pragma_table_info(?1)")
+            .expect("a query");
+        let rows = select.query_map([table], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        rows.expect("rows").collect::<Result<_, _>>().expect("columns")
     }
 
     #[test]

@@ -1,8 +1,13 @@
 //! The workers over a real store, by a clock that moves only when it is moved.
 
+mod clock;
 mod failover;
 mod faults;
 mod pauses;
+mod rate;
+mod refused;
+mod renamed;
+mod repeats;
 mod stories;
 mod unstored;
 
@@ -39,6 +44,12 @@ struct Ear {
     down: Mutex<Option<TellError>>,
     /// The check that it cannot hear of.
     dislikes: Mutex<Option<String>>,
+    /// Checks that it will never hear of.
+    refuses: Mutex<Vec<String>>,
+    /// Those who are told apart from each other; none: there is one without a name.
+    groups: Vec<String>,
+    /// The only one of them that it hangs at or is slow with, where it is not all.
+    only: Option<String>,
     /// Whether it never answers.
     hangs: bool,
     /// How long it takes to answer.
@@ -51,24 +62,30 @@ struct Ear {
 
 #[async_trait]
 impl Action for Ear {
-    async fn tell(&self, letter: &Letter, _: &To<'_>) -> Result<String, TellError> {
+    fn groups(&self) -> Vec<String> {
+        if self.groups.is_empty() { vec![String::new()] } else { self.groups.clone() }
+    }
+
+    async fn tell(&self, letter: &Letter, to: &To<'_>) -> Result<String, TellError> {
         let answer = self.answers.lock().pop_front();
         let answer = answer.unwrap_or_else(|| self.down.lock().clone().map_or(Ok(()), Err));
-        let disliked = self.dislikes.lock().clone();
-        let answer = match disliked {
-            Some(check)
-                if letter.entries.iter().any(|entry| entry.notice.check.as_str() == check) =>
-            {
-                Err(TellError::passing("500 what is that?"))
-            }
-            _ => answer,
+        let tells_of = |check: &String| {
+            letter.entries.iter().any(|entry| entry.notice.check.as_str() == check)
         };
-        let taken = answer.is_ok() && !self.hangs;
+        let answer = if self.refuses.lock().iter().any(tells_of) {
+            Err(TellError::permanent("550 not that"))
+        } else if self.dislikes.lock().iter().any(tells_of) {
+            Err(TellError::passing("500 what is that?"))
+        } else {
+            answer
+        };
+        let minds = self.only.as_ref().is_none_or(|group| group == to.group);
+        let taken = answer.is_ok() && !(self.hangs && minds);
         self.tries.lock().push((now(), letter.clone(), taken));
-        if self.hangs {
+        if self.hangs && minds {
             std::future::pending::<()>().await;
         }
-        if !self.slow.is_zero() {
+        if !self.slow.is_zero() && minds {
             tokio::time::sleep(self.slow).await;
         }
         let mut breaks = self.breaks.lock();
@@ -94,6 +111,13 @@ impl Ear {
     /// Minutes and seconds after the beginning at which it was tried.
     fn tried(&self) -> Vec<f64> {
         self.tries.lock().iter().map(|(at, ..)| seconds(*at)).collect()
+    }
+
+    /// How many checks each letter told of that was taken, and when that was, in seconds.
+    fn letters(&self) -> Vec<(f64, usize)> {
+        let tries = self.tries.lock();
+        let taken = tries.iter().filter(|(.., taken)| *taken);
+        taken.map(|(at, letter, _)| (seconds(*at), letter.entries.len())).collect()
     }
 
     /// What it was told, one line a letter: the time in seconds, and of each check what came before and how it stands.
@@ -178,23 +202,34 @@ impl Desk {
     fn employ(&mut self, action: &str, ear: &Arc<Ear>, gathers: bool, rules: config::Delivery) {
         let name = ActionName::try_from(action).expect("a name");
         let (memories, orphans) = self.roster.enter(&name, ear.clone());
-        let (_, memory) = memories.into_iter().next().expect("a group");
-        let work = Work {
-            name,
-            group: String::new(),
-            action: ear.clone(),
-            pace: Pace::new(gathers, &rules),
-            rules,
-            office: office(&self.store),
-            memory,
-            holdups: Holdups::default(),
-            orphans,
-            roster: self.roster.clone(),
-            before: None,
-            stop: self.stop.child_token(),
-            end: self.stop.clone(),
-        };
-        tokio::spawn(work.stay());
+        let mut orphans = orphans;
+        for (group, memory) in memories {
+            let work = Work {
+                name: name.clone(),
+                group,
+                action: ear.clone(),
+                pace: Pace::new(gathers, &rules),
+                rules: rules.clone(),
+                office: office(&self.store),
+                memory,
+                holdups: Holdups::default(),
+                parts: Parts::default(),
+                cut_off: true,
+                orphans: std::mem::take(&mut orphans),
+                roster: self.roster.clone(),
+                before: None,
+                stop: self.stop.child_token(),
+                end: self.stop.clone(),
+            };
+            tokio::spawn(work.stay());
+        }
+    }
+
+    /// Ends all workers, as a restart or a reload does.
+    async fn dismiss(&mut self) {
+        self.stop.cancel();
+        self.pass(secs(3)).await;
+        self.stop = CancellationToken::new();
     }
 
     /// Stores what is to be told by `mail` now: `a:F b:P`.
@@ -203,9 +238,13 @@ impl Desk {
     }
 
     async fn put_for(&self, action: &str, notices: impl IntoIterator<Item = Notice>) {
+        self.put_to(action, "", notices).await;
+    }
+
+    async fn put_to(&self, action: &str, to: &str, notices: impl IntoIterator<Item = Notice>) {
         let deliveries = notices.into_iter().map(|notice| NewDelivery {
             action: ActionName::try_from(action).expect("a name"),
-            group: String::new(),
+            group: to.into(),
             notice,
             made: now(),
         });
@@ -278,7 +317,7 @@ fn office(store: &Store) -> Office {
 }
 
 /// What is told of a check: `a:F` that it fails, `a:P` that it is well again.
-fn notice(news: &str) -> Notice {
+pub(super) fn notice(news: &str) -> Notice {
     let (check, news) = news.split_once(':').expect("a check and its news");
     let failed = news.starts_with('F');
     let (severity, news) =

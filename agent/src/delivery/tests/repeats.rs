@@ -1,0 +1,79 @@
+//! A letter that was cut off is sent again as it was.
+
+use super::*;
+
+impl Ear {
+    /// The number of each letter that was tried, and what it said.
+    fn ids(&self) -> Vec<(String, String)> {
+        let tries = self.tries.lock();
+        tries.iter().map(|(_, letter, _)| (letter.id.clone(), said(letter))).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_cut_off_is_sent_again_as_it_was_and_what_came_since_after_it() {
+    let hanging = Arc::new(Ear { hangs: true, ..Ear::default() });
+    let (mut desk, ear) = (Desk::open(), Arc::<Ear>::default());
+    desk.employ("mail", &hanging, true, at_once());
+    desk.put("a:F b:F").await;
+    desk.put("a:P c:F").await;
+    desk.dismiss().await;
+    desk.employ("mail", &ear, true, config::Delivery::default());
+    desk.pass(secs(10)).await;
+    let (first, told) = (hanging.ids(), ear.ids());
+    assert_eq!(first.len(), 1);
+    assert_eq!(told[0], first[0]);
+    assert_eq!(told[1].1, "a:P c:F");
+    assert_eq!((told.len(), desk.waiting().await), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_cut_off_stays_as_it_was_although_it_fails_when_it_is_sent_again() {
+    let hanging = Arc::new(Ear { hangs: true, ..Ear::default() });
+    let (mut desk, ear) = (Desk::open(), Ear::down("away"));
+    desk.employ("mail", &hanging, true, at_once());
+    desk.put("a:F b:F").await;
+    desk.put("a:P c:F").await;
+    desk.dismiss().await;
+    desk.employ("mail", &ear, true, at_once());
+    desk.pass(secs(20)).await;
+    ear.up();
+    desk.pass(secs(60)).await;
+    let (first, told) = (hanging.ids(), ear.ids());
+    assert!(told.len() > 3, "{told:?}");
+    assert!(told[..told.len() - 1].iter().all(|told| *told == first[0]), "{told:?}");
+    assert_eq!(told[told.len() - 1].1, "a:P c:F");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_failed_takes_along_what_came_since() {
+    let (mut desk, ear) = (Desk::open(), Ear::down("away"));
+    desk.employ("mail", &ear, true, at_once());
+    desk.put("a:F b:F").await;
+    desk.put("a:P c:F").await;
+    desk.dismiss().await;
+    ear.up();
+    desk.employ("mail", &ear, true, at_once());
+    desk.pass(secs(5)).await;
+    assert_eq!(ear.ids().last().map(|(_, said)| said.as_str()), Some("a:FP b:F c:F"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_cut_off_with_what_had_been_given_up_is_sent_again_with_it() {
+    let (mut desk, ear) = (Desk::open(), Arc::<Ear>::default());
+    desk.employ("mail", &ear, true, at_once());
+    ear.answers.lock().push_back(Err(TellError::permanent("550 no such user")));
+    desk.put("b:F").await;
+    desk.put("x:F").await;
+    desk.dismiss().await;
+    let hanging = Arc::new(Ear { hangs: true, ..Ear::default() });
+    desk.employ("mail", &hanging, true, at_once());
+    desk.put("a:F b:P").await;
+    desk.dismiss().await;
+    desk.put("a:P").await;
+    desk.employ("mail", &ear, true, at_once());
+    desk.pass(secs(5)).await;
+    let (first, told) = (hanging.ids(), ear.ids());
+    assert_eq!(first[0].1, "a:F b:FP");
+    assert_eq!(told[2..], [first[0].clone(), (told[3].0.clone(), "a:P".into())]);
+}

@@ -1,0 +1,66 @@
+//! Which deliveries were sent in one letter, so that one whose fate is unknown is sent again as it was.
+
+use fletchck_shared::ActionName;
+use rusqlite::params;
+
+use super::{PendingDelivery, Store, StoreError, deliveries::time};
+
+impl Store {
+    /// Notes that these are sent in this letter. It survives the process, and a power cut within moments.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn note_letter(&self, ids: Vec<i64>, letter: String) -> Result<(), StoreError> {
+        self.call(move |connection| {
+            // Nobody waits for the disk here: what a power cut loses of it is but the number of a letter.
+            let lasting: i64 =
+                connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+            connection.pragma_update(None, "synchronous", "NORMAL")?;
+            let change = connection.transaction()?;
+            {
+                let mut note =
+                    change.prepare_cached("UPDATE deliveries SET letter = ?2 WHERE id = ?1")?;
+                for id in &ids {
+                    note.execute(params![id, letter])?;
+                }
+            }
+            change.commit()?;
+            connection.pragma_update(None, "synchronous", lasting)
+        })
+        .await
+    }
+
+    /// What was sent to a group in one letter, of which it is not known what became of it: its number, and what it told,
+    /// oldest first. `None`: there is no such letter.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn cut_off(
+        &self,
+        action: &ActionName,
+        group: &str,
+    ) -> Result<Option<(String, Vec<PendingDelivery>)>, StoreError> {
+        let (action, group) = (action.clone(), group.to_owned());
+        self.call(move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT id, tries, made, notice, letter FROM deliveries
+                 WHERE action = ?1 AND grp = ?2 AND dead IS NULL AND letter = (
+                     SELECT letter FROM deliveries
+                     WHERE action = ?1 AND grp = ?2 AND dead IS NULL AND letter IS NOT NULL
+                     ORDER BY id LIMIT 1)
+                 ORDER BY id",
+            )?;
+            let rows = select.query_map(params![action.as_str(), group], |row| {
+                let (id, tries, made) = (row.get(0)?, row.get(1)?, time(row.get(2)?));
+                // One that cannot be read is found where all are looked for.
+                let notice = serde_json::from_str(&row.get::<_, String>(3)?).ok();
+                let letter: String = row.get(4)?;
+                Ok(notice.map(|notice| (letter, PendingDelivery { id, tries, made, notice })))
+            })?;
+            let found: Vec<_> = rows.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+            let (letters, pending): (Vec<String>, Vec<_>) = found.into_iter().unzip();
+            Ok(letters.into_iter().next().map(|letter| (letter, pending)))
+        })
+        .await
+    }
+}
