@@ -49,6 +49,9 @@ pub struct Store {
     to_deliver: Arc<Notify>,
     /// The highest id that a delivery was given.
     last_delivery: Arc<AtomicI64>,
+    /// How often it was asked for something, so that a test knows when nobody does any more.
+    #[cfg(test)]
+    asked: Arc<std::sync::atomic::AtomicU64>,
 }
 
 impl Store {
@@ -72,7 +75,14 @@ impl Store {
                 }
             })
             .map_err(StoreError::Thread)?;
-        Ok(Self { jobs, outgoing: Arc::default(), to_deliver: Arc::default(), last_delivery })
+        Ok(Self {
+            jobs,
+            outgoing: Arc::default(),
+            to_deliver: Arc::default(),
+            last_delivery,
+            #[cfg(test)]
+            asked: Arc::default(),
+        })
     }
 
     /// Woken whenever messages to publish were stored.
@@ -93,6 +103,12 @@ impl Store {
     /// Notes the highest id that a delivery was given.
     fn stored_delivery(last: &AtomicI64, id: i64) {
         last.fetch_max(id, Ordering::AcqRel);
+    }
+
+    /// How often it was asked for something.
+    #[cfg(test)]
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// As [`Store::call`], for a thread that may block.
@@ -120,6 +136,8 @@ impl Store {
         &self,
         job: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        #[cfg(test)]
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
         let job = Box::new(move |connection: &mut Connection| {
             // Whoever asked may be gone by now; that is their business.

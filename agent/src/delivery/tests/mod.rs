@@ -278,11 +278,15 @@ impl Desk {
         }
     }
 
-    /// Waits until the workers rest: whatever they ask the store is answered before what is asked of it here.
+    /// Waits until the workers rest. Whatever they ask the store is answered before what is asked of it here, and they go
+    /// on before this does: they rest once they ask nothing between the one and the other.
     async fn settle(&self) {
-        for _ in 0..12 {
+        let mut quiet = 0;
+        while quiet < 3 {
+            let asked = self.store.asked();
             self.store.call(|_| Ok(())).await.expect("the store answers");
             tokio::task::yield_now().await;
+            quiet = if self.store.asked() == asked + 1 { quiet + 1 } else { 0 };
         }
     }
 

@@ -224,7 +224,7 @@ impl Running {
 
     /// Deliveries that are still to be made once the workers have had their time.
     async fn undelivered(&self) -> i64 {
-        for _ in 0..500 {
+        for _ in 0..10_000 {
             let left: i64 = self
                 .store
                 .call(|db| db.query_row("SELECT count(*) FROM deliveries", (), |row| row.get(0)))
