@@ -1,6 +1,8 @@
 //! Times as people and as messages write them.
 
-use chrono::{DateTime, Datelike, NaiveDateTime, Offset, SecondsFormat, TimeZone, Utc};
+use chrono::{
+    DateTime, Datelike, NaiveDateTime, Offset, SecondsFormat, SubsecRound, TimeZone, Utc,
+};
 
 use crate::Tz;
 
@@ -26,9 +28,10 @@ pub fn is_likely(at: &DateTime<Utc>) -> bool {
 }
 
 /// Reads a time written by [`iso`], or in the form people see, which versions of the original before 1.1.5 saved
-/// (`zone` then says what its abbreviation means). `None` for anything else, and for what [is not likely](is_likely).
+/// (`zone` then says what its abbreviation means). What is below microseconds is left out: saved and read again, a run with
+/// it would look like a newer one. `None` for anything else, and for what [is not likely](is_likely).
 pub fn parse(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
-    of_any_year(text.trim(), zone).filter(is_likely)
+    of_any_year(text.trim(), zone).filter(is_likely).map(|at| at.trunc_subsecs(6))
 }
 
 fn of_any_year(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
@@ -87,6 +90,12 @@ mod tests {
         let old = parse("23 Nov 2026 03:13 AEDT", sydney()).expect("old form");
         assert_eq!(people(old, sydney()), "23 Nov 2026 03:13 AEDT");
         assert_eq!(iso(old, sydney()), "2026-11-23T03:13:00.000000+11:00");
+    }
+
+    #[test]
+    fn a_time_of_nanoseconds_is_the_same_when_it_was_saved() {
+        let at = parse("2026-11-23T14:00:52.0983093+10:30", sydney()).expect("a time");
+        assert_eq!(parse(&iso(at, sydney()), sydney()), Some(at));
     }
 
     #[test]

@@ -140,15 +140,21 @@ pub(in crate::checks) fn wrong(error: &hyper::Error) -> TalkError {
     TalkError::Wrong(http_words(error))
 }
 
+/// What is said of an answer that is none.
+pub(super) const NO_HTTP: &str = "what it answers is no HTTP";
+
+/// What is said of an answer that breaks off.
+pub(super) const BROKEN_OFF: &str = "it closed the connection before its answer was complete";
+
 fn http_words(error: &hyper::Error) -> String {
     let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     // hyper has no other way to tell a head that is too large from one that is no HTTP.
     if error.is_parse() && error.to_string().contains("too large") {
         "its answer has more than 64 KiB or 100 lines of header".into()
     } else if error.is_parse() {
-        "what it answers is no HTTP".into()
+        NO_HTTP.into()
     } else if error.is_incomplete_message() {
-        "it closed the connection before its answer was complete".into()
+        BROKEN_OFF.into()
     } else if let Some(error) = source {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<RustlsError>()) {
             Some(RustlsError::AlertReceived(AlertDescription::CertificateRequired)) => {

@@ -7,7 +7,12 @@ use http::{StatusCode, Version};
 use serde_json::json;
 use url::Url;
 
-use super::{Https, KIND, place::Place, status::Statuses};
+use super::{
+    Https, KIND,
+    ask::{BROKEN_OFF, NO_HTTP},
+    place::Place,
+    status::Statuses,
+};
 use crate::checks::{
     Options,
     content::json::Expected,
@@ -23,7 +28,19 @@ pub fn http_answer(bytes: &[u8]) {
         "expectHeaders": { "Server": "" }, "jsonPath": "$.status", "jsonIs": "!= down",
     });
     let https = made(&KIND, &options, Https::read);
-    converse(said, usize::from(*piece), |server| spoken(&https, server.when_asked()));
+    converse(said, usize::from(*piece), async |server: Scripted| {
+        broken_off(spoken(&https, server.when_asked()).await)
+    });
+}
+
+/// What is no HTTP told as what breaks off. hyper judges a head that comes at once before it sees that it has no end, and
+/// reads one that comes in pieces to its end before it judges it.
+fn broken_off(mut outcome: Outcome) -> Outcome {
+    let told = [&mut outcome.text].into_iter().chain(&mut outcome.log);
+    for text in told {
+        *text = text.replace(NO_HTTP, BROKEN_OFF);
+    }
+    outcome
 }
 
 /// A field `Location`, seen from a place with TLS and from one without.
