@@ -122,6 +122,8 @@ fn fails(
     let mut decision = Decision::default();
     if alert.ack.as_ref().is_some_and(|ack| ack.outdated(failure, &alert.told)) {
         alert.ack = None;
+        // Whoever knows of the present failure, from before the one that was taken on, is reminded of it a pause later.
+        alert.told.values_mut().for_each(|told| told.at = now);
     }
     steady(alert, (failure, severity), now, &mut decision);
     if !policy.fail_action {

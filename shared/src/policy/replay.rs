@@ -212,6 +212,7 @@ fn an_acknowledgement_ends_with_a_change_unless_it_is_sticky_and_always_with_a_r
     // It was taken on as it was then, even where nobody was told of that.
     check(policy.clone(), "aNAbn", "F...C");
     check(policy.clone(), "NaAbn--", "....F.R");
+    check(policy.clone(), "aWSazdAW--", "FC.......R");
     let mut story = Story::new(policy);
     story.happen("FA---");
     story.state.alert.ack.as_mut().expect("acknowledged").until = Some(story.now);
