@@ -206,10 +206,11 @@ fn flaps(
         if known.is_some_and(|told| told.flapping) {
             continue;
         }
-        let reminders = known.map_or(0, |told| told.reminders);
         decision.tell.push((action.clone(), News::Flapping, severity));
-        let told = Told { failure: failure.clone(), severity, at: now, reminders, flapping: true };
-        alert.told.insert(action, told);
+        let first = Told::now(failure, severity, now);
+        let (reminders, groups) =
+            known.map_or_else(Default::default, |told| (told.reminders, told.groups.clone()));
+        alert.told.insert(action, Told { reminders, groups, flapping: true, ..first });
         alert.opened.get_or_insert(now);
     }
     decision
@@ -252,9 +253,7 @@ fn tell_of(
             decision.tell.push((action.clone(), News::Changed, severity));
         }
         None => {
-            let told =
-                Told { failure: failure.clone(), severity, at: now, reminders: 0, flapping: false };
-            alert.told.insert(action.clone(), told);
+            alert.told.insert(action.clone(), Told::now(failure, severity, now));
             decision.tell.push((action.clone(), first, severity));
         }
     }
