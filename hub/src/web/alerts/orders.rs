@@ -12,7 +12,7 @@ use chrono::{DateTime, Datelike, Utc};
 use fletchck_agent::{engine::Request, store::Revived};
 use fletchck_shared::{
     ActionName, CheckName,
-    policy::{Ack, Pattern, Silence, SilenceKind, Span, Subject, When},
+    policy::{Ack, Pattern, Silence, SilenceKind, Span, When},
     schedule::Trigger,
     time,
 };
@@ -159,7 +159,11 @@ pub(in crate::web) async fn silence(
     let silence = read.and_then(|(order, by)| silence_of(&state, &order, by));
     match silence {
         Ok(silence) => {
-            let said = fits(&state, &silence.pattern);
+            let mut said = "nobody is told of these checks in that time".to_owned();
+            // That may be a slip of the pen; on the page it stands beside the silence.
+            if !super::page::any_called_so(&state, &silence.pattern) {
+                said.push_str(", but no check is called so now");
+            }
             ask(&state, &user, Request::Silence(Box::new(silence)), said, HERE).await
         }
         Err(refused) => *refused,
@@ -346,21 +350,6 @@ fn when(state: &WebState, order: &Silencing) -> Result<When, Box<Response>> {
         Some(end) if end > start => Ok(When::Once(Span { start, end })),
         Some(_) => Err(wrong("It ends before it begins.")),
         None => Err(wrong(&format!("Say for how long: {}, or an end.", length::RIGHT))),
-    }
-}
-
-/// Whom it keeps from being told, and whether that may be a slip of the pen.
-fn fits(state: &WebState, pattern: &Pattern) -> String {
-    let checks = state.board().checks();
-    let none = Pattern { agent: None, labels: BTreeMap::new(), ..pattern.clone() };
-    let labels = BTreeMap::new();
-    let of_name = |name| none.fits(Subject { check: name, agent: "", labels: &labels });
-    let count = checks.iter().filter(|view| of_name(view.name.as_str())).count();
-    match (count, &pattern.check) {
-        (0, Some(check)) => {
-            format!("nobody is told of these checks in that time, but none is called `{check}` now")
-        }
-        _ => "nobody is told of these checks in that time".into(),
     }
 }
 
