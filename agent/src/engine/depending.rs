@@ -112,7 +112,7 @@ impl Core {
     fn unsure(&self, name: &CheckName) -> Option<CheckName> {
         let entry = self.entries.get(name)?;
         let since = entry.state.last_check?;
-        if entry.awaited == entry.state.last_fail && entry.awaits.is_none() {
+        if entry.waited_for == entry.state.last_fail && entry.awaits.is_none() {
             return None;
         }
         self.ancestors(name).into_iter().find(|by| {
@@ -125,7 +125,7 @@ impl Core {
 
     fn await_dependency(&mut self, name: &CheckName, by: &CheckName) {
         let Some(entry) = self.entries.get_mut(name) else { return };
-        entry.awaited = entry.state.last_fail;
+        entry.waited_for = entry.state.last_fail;
         entry.awaits = Some(by.clone());
         self.awaiting.entry(by.clone()).or_default().push(name.clone());
         if !self.to_begin.contains(by) {

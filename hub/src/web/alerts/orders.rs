@@ -30,9 +30,6 @@ use crate::web::{
 /// Longest text that anybody gives a reason in.
 const TEXT_MAX: usize = 500;
 
-/// Longest that one window lasts which comes again: 30 days, in seconds.
-const WINDOW_MAX: i64 = 30 * 24 * 3600;
-
 /// Why what was given up is not sent again.
 const OVER: &str =
     "What tells of a failure that is over would never be followed by its end; forget it.";
@@ -339,7 +336,7 @@ fn when(state: &WebState, order: &Silencing) -> Result<When, Box<Response>> {
         if start.is_some() {
             return Err(wrong("What comes again has no start: it begins whenever its cron says."));
         }
-        let Some(length) = length.filter(|length| length.num_seconds() <= WINDOW_MAX) else {
+        let Some(length) = length.filter(|length| length.num_seconds() <= When::LENGTH_MAX) else {
             return Err(wrong("Say how long it lasts each time, 30 days at most."));
         };
         let seconds = u32::try_from(length.num_seconds()).unwrap_or(u32::MAX);
