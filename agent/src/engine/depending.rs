@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use fletchck_shared::{
     CheckName,
     policy::{Hidden, HiddenBy},
@@ -11,10 +11,6 @@ use fletchck_shared::{
 
 use super::core::Core;
 use crate::checks::{self, Plan};
-
-/// Longest time for which a check that was hidden waits for its next run, once what it depends on is well again, where that
-/// run is not this site's to begin.
-const OUTLASTS: TimeDelta = TimeDelta::minutes(5);
 
 impl Core {
     /// The failing check that keeps this one from running, if its owner wants that.
@@ -170,10 +166,10 @@ impl Core {
                 self.to_begin.push(child);
             } else if !matches!(entry.state.cover, Some(Cover::Stale(_))) {
                 if let Some(hidden) = &mut entry.state.alert.hidden {
-                    hidden.until = Some(now + OUTLASTS);
+                    hidden.until = Some(now + Hidden::OUTLASTS);
                 }
                 self.touched.insert(child.clone());
-                self.reminders.set(child, now + OUTLASTS, now);
+                self.reminders.set(child, now + Hidden::OUTLASTS, now);
             }
         }
     }

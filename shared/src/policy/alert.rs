@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Flapping, Hidden};
@@ -93,6 +93,14 @@ pub struct Ack {
 }
 
 impl Ack {
+    /// Whether it has ended by itself. A clock that was put back makes it last no longer than it was meant to.
+    pub(super) fn is_over(&mut self, now: DateTime<Utc>) -> bool {
+        let ahead = (self.at - now).max(TimeDelta::zero());
+        self.at = self.at.min(now);
+        self.until = self.until.map(|until| until.checked_sub_signed(ahead).unwrap_or(now));
+        self.until.is_some_and(|until| until <= now)
+    }
+
     /// Whether this is for another failure than the present one, of which these know.
     pub(super) fn outdated(&self, present: &Failure, told: &BTreeMap<ActionName, Told>) -> bool {
         let other = match &self.failure {

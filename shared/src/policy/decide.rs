@@ -59,7 +59,7 @@ pub fn decide(
     is: &Standing<'_>,
     now: DateTime<Utc>,
 ) -> Decision {
-    if alert.ack.as_ref().and_then(|ack| ack.until).is_some_and(|until| until <= now) {
+    if alert.ack.as_mut().is_some_and(|ack| ack.is_over(now)) {
         alert.ack = None;
     }
     let told = std::mem::take(&mut alert.told);
@@ -109,7 +109,9 @@ fn fails(
     // What it depends on may be well again for moments only: whether it still fails itself, its next run says, if that
     // comes soon enough.
     let waits = |hidden: &&Hidden| {
-        let over = hidden.until.is_some_and(|until| until <= now);
+        // A clock that was put back makes nobody wait for longer than that.
+        let waits = |until| until > now && until - now <= Hidden::OUTLASTS;
+        let over = hidden.until.is_some_and(|until| !waits(until));
         hidden.by == HiddenBy::Dependency && !is.fresh && !over
     };
     if let Some(hidden) = alert.hidden.as_ref().filter(waits) {
