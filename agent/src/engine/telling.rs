@@ -1,6 +1,9 @@
 //! Whom the state of a check is told to: what the alert policy decides, put into deliveries.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use chrono::{DateTime, Utc};
 use fletchck_shared::{
@@ -22,7 +25,7 @@ impl Core {
     pub(super) fn tell(&mut self, name: &CheckName, fresh: bool) {
         let held = |core: &Self| {
             let entry = core.entries.get(name)?;
-            wire::held(&entry.state).map(str::to_owned)
+            wire::held(&entry.state).map(Cow::into_owned)
         };
         let before = held(self);
         self.weigh(name, fresh);

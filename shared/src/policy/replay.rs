@@ -340,7 +340,7 @@ fn a_silence_from_before_a_clock_was_set_back_holds_at_its_time_and_ends() {
     let silence = Silence { kind: SilenceKind::Silence, pattern, when, by, reason };
     let labels = std::collections::BTreeMap::new();
     let subject = Subject { check: "web", agent: "nas", labels: &labels };
-    let mut live = |story: &mut Story, letters: &str| {
+    let live = |story: &mut Story, letters: &str| {
         for letter in letters.chars() {
             // Each letter is a minute later.
             story.hidden =

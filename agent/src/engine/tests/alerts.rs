@@ -466,3 +466,28 @@ async fn a_recipient_who_came_during_a_failure_hears_of_no_end_without_its_begin
     last.sort_unstable();
     assert_eq!(last, ["ann@a.org recovered", "eve@a.org recovered"]);
 }
+
+#[tokio::test]
+async fn what_is_silenced_here_is_published_so_that_a_hub_tells_nobody_either() {
+    let target = tempfile::tempdir().expect("folder");
+    let mut disk = volume(&target.path().join("nothing"));
+    disk["actions"] = json!([]);
+    let running = Running::start(json!({ "checks": { "disk": disk } })).await;
+    let published = async || {
+        running.settle().await;
+        let outgoing = running.outgoing().await;
+        let last = outgoing.iter().rfind(|row| row.topic.ends_with("/check/disk"));
+        let message = Message::parse(&last.expect("published").payload, Tz::UTC);
+        message.expect("a message").report.held
+    };
+    running.run("disk").await;
+    assert_eq!(published().await, None);
+    running.ask(Request::Silence(silence(&running, "d*k", 10))).await;
+    let held = published().await.expect("held");
+    assert!(
+        held.starts_with("it is silenced by ann until ") && held.ends_with(": painting"),
+        "{held}"
+    );
+    running.pass(TimeDelta::minutes(11)).await;
+    assert_eq!(published().await, None, "it ends by itself, and nothing has run since");
+}
