@@ -58,6 +58,8 @@ pub(super) struct Core {
     pub(super) to_begin: Vec<CheckName>,
     /// The broker, while it is away.
     pub(super) broker_away: Option<Away>,
+    /// Whether it was ever there since the start.
+    pub(super) broker_seen: bool,
     /// Silences that people made while the site ran.
     pub(super) silences: BTreeMap<SilenceId, Silence>,
     /// Number of the next of them.
