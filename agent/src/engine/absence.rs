@@ -141,7 +141,8 @@ impl Core {
         self.hear_anew();
     }
 
-    /// The broker is back: what was stale for its sake alone no longer is, and silence counts from now on.
+    /// The broker is back: what was stale for its sake alone no longer is, and silence counts from now on, if this is not the
+    /// first that is heard of it since the start.
     pub(super) fn broker_back(&mut self) {
         for entry in self.entries.values_mut().filter(|entry| entry.remote.is_some()) {
             let stale = matches!(entry.state.cover, Some(Cover::Stale(_)));
@@ -150,17 +151,30 @@ impl Core {
                 self.touched.insert(entry.name.clone());
             }
         }
-        self.count_silence_anew();
+        if std::mem::replace(&mut self.broker_seen, true) {
+            self.count_silence_anew();
+        } else {
+            // It was not away: it is this site that was.
+            self.count_silence(|entry, now| {
+                let (longest, _) = entry.patience()?;
+                Some(entry.silent_since.max(now - longest + longest.min(LISTEN)))
+            });
+        }
         self.greet_broker();
     }
 
     fn count_silence_anew(&mut self) {
+        self.count_silence(|_, now| Some(now));
+    }
+
+    /// Counts the silence of every check that is heard through the broker since another time.
+    fn count_silence(&mut self, since: impl Fn(&Entry, DateTime<Utc>) -> Option<DateTime<Utc>>) {
         let now = self.now();
         let heard = |entry: &&mut Entry| entry.remote.is_some() && !entry.is_broker();
         let remotes = self.entries.values_mut().filter(heard);
         let names: Vec<_> = remotes
             .map(|entry| {
-                entry.silent_since = now;
+                entry.silent_since = since(entry, now).unwrap_or(now);
                 entry.name.clone()
             })
             .collect();

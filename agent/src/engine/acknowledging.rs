@@ -58,7 +58,7 @@ impl Core {
         let accounts: Vec<_> = accounts.map(|(name, told)| (name.clone(), told.severity)).collect();
         ack.told = !accounts.is_empty();
         for (action, about) in accounts {
-            self.deliver(name, &action, News::Acknowledged, about, now);
+            self.deliver(name, &action, (News::Acknowledged, about), None, now);
         }
     }
 }

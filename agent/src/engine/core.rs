@@ -38,7 +38,7 @@ pub(super) struct Answer {
     asker: oneshot::Sender<Result<(), Refused>>,
     answer: Result<(), Refused>,
     /// Whether it is no unless the store takes what follows.
-    stored: bool,
+    needs_store: bool,
 }
 
 /// What the engine holds. Only its own task touches it, so nothing here needs a lock.
@@ -58,6 +58,8 @@ pub(super) struct Core {
     pub(super) to_begin: Vec<CheckName>,
     /// The broker, while it is away.
     pub(super) broker_away: Option<Away>,
+    /// Whether it was ever there since the start.
+    pub(super) broker_seen: bool,
     /// Silences that people made while the site ran.
     pub(super) silences: BTreeMap<SilenceId, Silence>,
     /// Number of the next of them.
@@ -118,9 +120,9 @@ impl Core {
             Event::Ended(run, ended) => self.ended(&run, *ended),
             Event::Heard(heard) => heard.into_iter().for_each(|heard| self.hear(heard)),
             Event::Asked(request, asker) => {
-                let stored = matches!(request, Request::Pulse);
+                let needs_store = matches!(request, Request::Pulse);
                 let answer = self.answer(request);
-                self.answers.push(Answer { asker, answer, stored });
+                self.answers.push(Answer { asker, answer, needs_store });
             }
         }
         // A sequence that is moved on may ask for runs as well.
@@ -216,8 +218,8 @@ impl Core {
         if self.refused.says_again(self.identity.clock.passed()) {
             self.board.say_again();
         }
-        for Answer { asker, answer, stored } in std::mem::take(&mut self.answers) {
-            let answer = match self.refused.why().filter(|_| stored) {
+        for Answer { asker, answer, needs_store } in std::mem::take(&mut self.answers) {
+            let answer = match self.refused.why().filter(|_| needs_store) {
                 Some(why) => answer.and_then(|()| Err(Refused::Store(why.to_owned()))),
                 None => answer,
             };

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use fletchck_shared::{
     CheckName,
     policy::{Hidden, HiddenBy},
@@ -11,10 +11,6 @@ use fletchck_shared::{
 
 use super::core::Core;
 use crate::checks::{self, Plan};
-
-/// Longest time for which a check that was hidden waits for its next run, once what it depends on is well again, where that
-/// run is not this site's to begin.
-const OUTLASTS: TimeDelta = TimeDelta::minutes(5);
 
 impl Core {
     /// The failing check that keeps this one from running, if its owner wants that.
@@ -112,7 +108,7 @@ impl Core {
     fn unsure(&self, name: &CheckName) -> Option<CheckName> {
         let entry = self.entries.get(name)?;
         let since = entry.state.last_check?;
-        if entry.awaited == entry.state.last_fail && entry.awaits.is_none() {
+        if entry.waited_for == entry.state.last_fail && entry.awaits.is_none() {
             return None;
         }
         self.ancestors(name).into_iter().find(|by| {
@@ -125,7 +121,7 @@ impl Core {
 
     fn await_dependency(&mut self, name: &CheckName, by: &CheckName) {
         let Some(entry) = self.entries.get_mut(name) else { return };
-        entry.awaited = entry.state.last_fail;
+        entry.waited_for = entry.state.last_fail;
         entry.awaits = Some(by.clone());
         self.awaiting.entry(by.clone()).or_default().push(name.clone());
         if !self.to_begin.contains(by) {
@@ -170,10 +166,10 @@ impl Core {
                 self.to_begin.push(child);
             } else if !matches!(entry.state.cover, Some(Cover::Stale(_))) {
                 if let Some(hidden) = &mut entry.state.alert.hidden {
-                    hidden.until = Some(now + OUTLASTS);
+                    hidden.until = Some(now + Hidden::OUTLASTS);
                 }
                 self.touched.insert(child.clone());
-                self.reminders.set(child, now + OUTLASTS, now);
+                self.reminders.set(child, now + Hidden::OUTLASTS, now);
             }
         }
     }

@@ -40,7 +40,7 @@ pub(super) struct Entry {
     /// What it depends on and waits for, before anybody is told that it fails.
     pub(super) awaits: Option<CheckName>,
     /// The failure for which it waited so; once is enough.
-    pub(super) awaited: Option<DateTime<Utc>>,
+    pub(super) waited_for: Option<DateTime<Utc>>,
 }
 
 /// What a check is doing.

@@ -168,6 +168,7 @@ impl Engine {
             reminders: Default::default(),
             to_begin: Vec::new(),
             broker_away: None,
+            broker_seen: false,
             silences,
             next_silence,
             silences_changed: true,

@@ -185,7 +185,7 @@ impl Core {
             silent_since: self.now(),
             notice: None,
             awaits: None,
-            awaited: None,
+            waited_for: None,
         };
         self.entries.insert(name.clone(), entry);
         self.remember_told(&name);

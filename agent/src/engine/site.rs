@@ -202,7 +202,7 @@ impl Core {
             silent_since: now,
             notice: None,
             awaits: None,
-            awaited: None,
+            waited_for: None,
         };
         let before = row.as_ref().and_then(|row| row.topic.clone());
         let topic = entry.check.publish.as_ref().map(|topic| topic.as_str().to_owned());

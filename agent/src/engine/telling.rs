@@ -1,6 +1,9 @@
 //! Whom the state of a check is told to: what the alert policy decides, put into deliveries.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use chrono::{DateTime, Utc};
 use fletchck_shared::{
@@ -22,7 +25,7 @@ impl Core {
     pub(super) fn tell(&mut self, name: &CheckName, fresh: bool) {
         let held = |core: &Self| {
             let entry = core.entries.get(name)?;
-            wire::held(&entry.state).map(str::to_owned)
+            wire::held(&entry.state).map(Cow::into_owned)
         };
         let before = held(self);
         self.weigh(name, fresh);
@@ -66,7 +69,8 @@ impl Core {
             None => self.reminders.remove(name),
         }
         for (action, news, about) in tell {
-            self.deliver(name, &action, news, about, now);
+            let known = before.told.get(&action);
+            self.deliver(name, &action, (news, about), known, now);
         }
     }
 
@@ -81,17 +85,30 @@ impl Core {
         }
     }
 
+    /// Puts what there is to tell an action into deliveries to its recipients. `known`: what it was told of this failure
+    /// before.
     pub(super) fn deliver(
         &mut self,
         name: &CheckName,
         action: &ActionName,
-        news: News,
-        about: Severity,
+        (news, about): (News, Severity),
+        known: Option<&Told>,
         now: DateTime<Utc>,
     ) {
         // What does not run is told nothing now, and whatever is left to tell once it does.
         let Some(groups) = self.delivery.roster().groups(action) else { return };
         let Some(notice) = self.notice(name, news, about, now) else { return };
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        let groups = match entry.state.alert.told.get_mut(action) {
+            Some(told) => {
+                told.groups.extend(groups.iter().filter(|group| !group.is_empty()).cloned());
+                groups
+            }
+            None => match known {
+                Some(told) => told.who_hears_of_the_end(groups),
+                None => groups,
+            },
+        };
         for group in groups {
             let (action, notice) = (action.clone(), notice.clone());
             self.batch.deliveries.push(NewDelivery { action, group, notice, made: now });
@@ -178,7 +195,7 @@ impl Core {
         let Condition::Fail(failure) = &entry.state.condition else { return };
         let severity = entry.check.policy.severity_of(failure, entry.state.grade);
         let at = entry.state.last_fail.unwrap_or(now);
-        let told = Told { failure: failure.clone(), severity, at, reminders: 0, flapping: false };
+        let told = Told::now(failure, severity, at);
         entry.state.alert.opened = Some(at);
         for action in &entry.check.actions {
             entry.state.alert.told.insert(action.clone(), told.clone());

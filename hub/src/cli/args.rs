@@ -272,6 +272,20 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_names_every_command() {
+        let readme = include_str!("../../../README.md");
+        for command in Args::command().get_subcommands() {
+            let name = command.get_name();
+            let row = |line: &&str| {
+                let first = line.split('|').nth(1).unwrap_or_default();
+                first.split([' ', '`', ',']).any(|word| word == name)
+            };
+            // `fletchck` alone runs the site.
+            assert!(name == "run" || readme.lines().any(|line| row(&line)), "{name}");
+        }
+    }
+
+    #[test]
     fn the_originals_flags_are_understood() {
         let all = args("fletchck --init --config=a.conf --port 8000 --merge b.csv --webui=false");
         assert!(all.init && !all.webui);

@@ -1,8 +1,8 @@
 //! What was told of a failure, and to whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Flapping, Hidden};
@@ -45,6 +45,26 @@ pub struct Told {
     /// Whether it was told that the check goes back and forth.
     #[serde(default)]
     pub flapping: bool,
+    /// Which groups of its recipients were told, where they have names, which the engine notes; none: an older version did
+    /// not.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub groups: BTreeSet<String>,
+}
+
+impl Told {
+    /// First told now, to groups that are still to be noted.
+    pub fn now(failure: &Failure, severity: Severity, at: DateTime<Utc>) -> Self {
+        let (failure, groups) = (failure.clone(), BTreeSet::new());
+        Self { failure, severity, at, reminders: 0, flapping: false, groups }
+    }
+
+    /// Of the groups that there are, those that are to hear of the end: whoever came since it began is not. Where one of
+    /// those who were told is gone, whoever is there may have taken its place, and what still waited for it.
+    pub fn who_hears_of_the_end(&self, there: Vec<String>) -> Vec<String> {
+        let gone = self.groups.iter().any(|group| !there.contains(group));
+        let knows = |group: &String| gone || self.groups.is_empty() || self.groups.contains(group);
+        there.into_iter().filter(knows).collect()
+    }
 }
 
 /// Somebody has taken a failure on. Nobody is reminded of it, and no further ones are told.
@@ -73,6 +93,14 @@ pub struct Ack {
 }
 
 impl Ack {
+    /// Whether it has ended by itself. A clock that was put back makes it last no longer than it was meant to.
+    pub(super) fn is_over(&mut self, now: DateTime<Utc>) -> bool {
+        let ahead = (self.at - now).max(TimeDelta::zero());
+        self.at = self.at.min(now);
+        self.until = self.until.map(|until| until.checked_sub_signed(ahead).unwrap_or(now));
+        self.until.is_some_and(|until| until <= now)
+    }
+
     /// Whether this is for another failure than the present one, of which these know.
     pub(super) fn outdated(&self, present: &Failure, told: &BTreeMap<ActionName, Told>) -> bool {
         let other = match &self.failure {

@@ -59,7 +59,7 @@ pub fn decide(
     is: &Standing<'_>,
     now: DateTime<Utc>,
 ) -> Decision {
-    if alert.ack.as_ref().and_then(|ack| ack.until).is_some_and(|until| until <= now) {
+    if alert.ack.as_mut().is_some_and(|ack| ack.is_over(now)) {
         alert.ack = None;
     }
     let told = std::mem::take(&mut alert.told);
@@ -109,7 +109,9 @@ fn fails(
     // What it depends on may be well again for moments only: whether it still fails itself, its next run says, if that
     // comes soon enough.
     let waits = |hidden: &&Hidden| {
-        let over = hidden.until.is_some_and(|until| until <= now);
+        // A clock that was put back makes nobody wait for longer than that.
+        let waits = |until| until > now && until - now <= Hidden::OUTLASTS;
+        let over = hidden.until.is_some_and(|until| !waits(until));
         hidden.by == HiddenBy::Dependency && !is.fresh && !over
     };
     if let Some(hidden) = alert.hidden.as_ref().filter(waits) {
@@ -122,6 +124,8 @@ fn fails(
     let mut decision = Decision::default();
     if alert.ack.as_ref().is_some_and(|ack| ack.outdated(failure, &alert.told)) {
         alert.ack = None;
+        // Whoever knows of the present failure, from before the one that was taken on, is reminded of it a pause later.
+        alert.told.values_mut().for_each(|told| told.at = now);
     }
     steady(alert, (failure, severity), now, &mut decision);
     if !policy.fail_action {
@@ -204,10 +208,11 @@ fn flaps(
         if known.is_some_and(|told| told.flapping) {
             continue;
         }
-        let reminders = known.map_or(0, |told| told.reminders);
         decision.tell.push((action.clone(), News::Flapping, severity));
-        let told = Told { failure: failure.clone(), severity, at: now, reminders, flapping: true };
-        alert.told.insert(action, told);
+        let first = Told::now(failure, severity, now);
+        let (reminders, groups) =
+            known.map_or_else(Default::default, |told| (told.reminders, told.groups.clone()));
+        alert.told.insert(action, Told { reminders, groups, flapping: true, ..first });
         alert.opened.get_or_insert(now);
     }
     decision
@@ -250,9 +255,7 @@ fn tell_of(
             decision.tell.push((action.clone(), News::Changed, severity));
         }
         None => {
-            let told =
-                Told { failure: failure.clone(), severity, at: now, reminders: 0, flapping: false };
-            alert.told.insert(action.clone(), told);
+            alert.told.insert(action.clone(), Told::now(failure, severity, now));
             decision.tell.push((action.clone(), first, severity));
         }
     }

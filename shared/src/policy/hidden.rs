@@ -1,6 +1,6 @@
 //! Why nobody is told of something.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Why nobody is told of what would be told otherwise.
@@ -14,6 +14,12 @@ pub struct Hidden {
     /// When that ends, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<DateTime<Utc>>,
+}
+
+impl Hidden {
+    /// Longest time for which a check that was hidden waits for its next run, once what it depends on is well again, where
+    /// that run cannot be begun here.
+    pub const OUTLASTS: TimeDelta = TimeDelta::minutes(5);
 }
 
 /// What may hide an alert.

@@ -126,6 +126,9 @@ impl Silence {
 }
 
 impl When {
+    /// Longest that one window lasts which comes again, in seconds: 30 days.
+    pub const LENGTH_MAX: i64 = 30 * 24 * 3600;
+
     /// The end of the time in which it holds, if it holds now.
     pub fn until(&self, now: DateTime<Utc>, zone: Tz) -> Option<DateTime<Utc>> {
         match self {

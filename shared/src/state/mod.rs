@@ -64,7 +64,7 @@ pub struct State {
     /// version, told it. Whoever runs the check takes it for told to all its actions, and forgets this.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub told: bool,
-    /// Why its agent tells nobody of its failure: it depends on something that fails there.
+    /// Why its agent tells nobody of its failure: it depends on something that fails there, or is silenced there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
     /// How grave a failure of it is, where whoever runs it has decided that.

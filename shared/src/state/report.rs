@@ -18,7 +18,7 @@ pub struct Report {
     pub paused: bool,
     /// The agent's check is blocked by this one.
     pub blocked: Option<String>,
-    /// Why the agent tells nobody of the failure: it depends on something that fails there.
+    /// Why the agent tells nobody of the failure: it depends on something that fails there, or is silenced there.
     pub held: Option<String>,
     /// How grave a failure is, where its owner has decided that at the agent.
     pub grade: Option<Severity>,

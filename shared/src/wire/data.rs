@@ -1,7 +1,7 @@
 //! The `data` of a check: its state as messages carry it and as saved sites keep it. The fields and their types are
 //! the original's; newer ones stand beside them.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use serde_json::{Map, Value};
 
@@ -110,7 +110,7 @@ impl Data {
             None => {}
         }
         if let Some(why) = held(state) {
-            map.insert("held".into(), why.into());
+            map.insert("held".into(), why.into_owned().into());
         }
         if state.grade == Some(Severity::Warning) {
             map.insert("grade".into(), "warning".into());
@@ -163,11 +163,16 @@ impl Data {
     }
 }
 
-/// Why nobody is told of a failure here, where that is for the sake of something else that fails. A hub that knows no more
-/// than this machine does tells nobody either.
-pub fn held(state: &State) -> Option<&str> {
-    let hidden = state.alert.hidden.as_ref().filter(|hidden| hidden.by == HiddenBy::Dependency)?;
-    (state.condition.failing() && state.cover.is_none()).then_some(hidden.why.as_str())
+/// Why nobody is told of a failure here, where that is for the sake of something else that fails, or because people do not
+/// want to hear of it. A hub, which knows no more than this machine does, tells nobody either.
+pub fn held(state: &State) -> Option<Cow<'_, str>> {
+    let hidden = state.alert.hidden.as_ref()?;
+    let why = match hidden.by {
+        HiddenBy::Dependency => hidden.why.as_str().into(),
+        HiddenBy::Silence => format!("it is {}", hidden.why).into(),
+        HiddenBy::Flapping => return None,
+    };
+    (state.condition.failing() && state.cover.is_none()).then_some(why)
 }
 
 /// What `failState` says of a state. `sequence` as in [`Data::write`].

@@ -241,6 +241,7 @@ mod tests {
             fails in 0..4_u8, fail_count: u32, threshold in 1..9_u32, at in 0..4_000_000_000_i64,
             phases in prop::collection::vec(("[a-z]{1,8}", 0..100_000_u64), 0..6),
             why in prop::option::of("\\PC{1,40}"), warns: bool,
+            by in prop::sample::select(vec![HiddenBy::Dependency, HiddenBy::Silence, HiddenBy::Flapping]),
         ) -> State {
             let condition = match fails {
                 0 => Condition::Pass,
@@ -251,7 +252,7 @@ mod tests {
             let phases = phases.into_iter().map(|(name, micros)| {
                 Phase { name, took: std::time::Duration::from_micros(micros) }
             });
-            let hidden = why.map(|why| Hidden { by: HiddenBy::Dependency, why, until: None });
+            let hidden = why.map(|why| Hidden { by, why, until: None });
             State {
                 alert: Alert { hidden, ..Alert::default() },
                 grade: warns.then_some(Severity::Warning),
@@ -274,7 +275,12 @@ mod tests {
             prop_assert_eq!((report.fail_count, report.threshold), (Some(state.fail_count), Some(state.threshold)));
             prop_assert_eq!(report.last_check, state.last_check);
             let held = state.alert.hidden.filter(|_| state.condition.failing());
-            prop_assert_eq!(report.held, held.map(|hidden| hidden.why));
+            let held = held.and_then(|Hidden { by, why, .. }| match by {
+                HiddenBy::Dependency => Some(why),
+                HiddenBy::Silence => Some(format!("it is {why}")),
+                HiddenBy::Flapping => None,
+            });
+            prop_assert_eq!(report.held, held);
             prop_assert_eq!(report.grade, state.grade);
             let failure = match state.condition {
                 Condition::Fail(failure) => Some(failure),

@@ -36,13 +36,46 @@ fn seen(store: &Path, check: &str) -> Result<Seen> {
     Ok(Seen { told, undelivered })
 }
 
-/// Lines of the log action: one for each time an alert was told.
-fn told(log: &str, check: &str) -> usize {
-    let told = |line: &&str| {
-        line.contains(&format!("{check} (disk): FAIL"))
-            || line.contains(&format!("{check} (disk): PASS"))
+/// What the log action was told of a check, in order.
+fn told(log: &str, check: &str) -> Vec<&'static str> {
+    let word = |line: &str| {
+        let says = |word: &&str| line.contains(&format!("{check} (disk): {word}"));
+        ["FAIL", "PASS"].into_iter().find(says)
     };
-    log.lines().filter(told).count()
+    log.lines().filter_map(word).collect()
+}
+
+/// What an action is to be told that is not there in every life.
+#[derive(Debug, Default)]
+struct Absent {
+    /// Whether it was told last that the check fails.
+    knows: bool,
+    /// What it is to be told, in order.
+    expected: Vec<&'static str>,
+    /// Transitions before this life.
+    past: usize,
+}
+
+impl Absent {
+    /// A life that ended with these transitions. Where the action is there, it is told at the beginning what it missed, if
+    /// that is not over.
+    fn live(&mut self, transitions: &[String], there: bool) {
+        let (before, new) = transitions.split_at(self.past);
+        self.past = transitions.len();
+        let stands = before.last().into_iter().chain(new).filter(|_| there);
+        for fails in stands.map(|kind| kind == "failed") {
+            if fails != self.knows {
+                self.expected.push(if fails { "FAIL" } else { "PASS" });
+                self.knows = fails;
+            }
+        }
+    }
+
+    /// Whether it was told all of that in order, between what it was told twice.
+    fn was_told(&self, lines: &[&str]) -> bool {
+        let mut lines = lines.iter();
+        self.expected.iter().all(|expected| lines.any(|line| line == expected))
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,16 +86,27 @@ async fn a_program_killed_at_random_times_goes_on_where_it_was() -> Result<()> {
     let target = tempfile::tempdir()?;
     let volume = target.path().join("volume");
     // In one life of three nobody listens where the action `later` tells: what it is to tell waits until somebody does.
-    let config = |later: bool| {
+    // In another one there is no action `apart` at all: what it is to be told of the same volume waits until it is there.
+    let config = |later: bool, apart: bool| {
         let later = if later {
             json!({ "type": "log" })
         } else {
             let nobody = format!("http://127.0.0.1:{}/", fault::refused());
             json!({ "type": "webhook", "options": { "url": nobody } })
         };
+        let mut actions = json!({ "log": { "type": "log" }, "later": later });
+        let mut names = json!([]);
+        if apart {
+            actions["apart"] = json!({ "type": "log" });
+            names = json!(["apart"]);
+        }
         json!({
-            "actions": { "log": { "type": "log" }, "later": later },
+            "actions": actions,
             "checks": {
+                "absent": {
+                    "type": "disk", "trigger": { "interval": { "seconds": 1 } },
+                    "options": { "volume": volume, "level": 100 }, "actions": names, "flapping": false,
+                },
                 "flips": {
                     "type": "disk", "trigger": { "interval": { "seconds": 1 } },
                     "options": { "volume": volume, "level": 100 }, "actions": ["log", "later"],
@@ -79,7 +123,7 @@ async fn a_program_killed_at_random_times_goes_on_where_it_was() -> Result<()> {
             },
         })
     };
-    let mut site = Fletchck::prepare(Program::Full, &config(true))?;
+    let mut site = Fletchck::prepare(Program::Full, &config(true, true))?;
     let store = site.dir().join("fletchck.db");
     let name = |name: &str| CheckName::try_from(name);
     let (flips, daily) = (name("flips")?, name("daily")?);
@@ -88,8 +132,10 @@ async fn a_program_killed_at_random_times_goes_on_where_it_was() -> Result<()> {
     let (mut transitions, mut deliveries) = (0, 0);
     let mut marks = Vec::new();
     let mut log = String::new();
+    let mut absent = Absent::default();
     for kill in 0..KILLS {
-        site.write(&config(kill % 3 != 2))?;
+        let apart = kill % 3 != 1;
+        site.write(&config(kill % 3 != 2, apart))?;
         site.restart().await?;
         let life = Duration::from_millis(dice.random_range(0..1800));
         tokio::time::sleep(life / 2).await;
@@ -99,10 +145,16 @@ async fn a_program_killed_at_random_times_goes_on_where_it_was() -> Result<()> {
             fs::create_dir(&volume)?;
         }
         tokio::time::sleep(life / 2).await;
-        log.push_str(&site.process()?.log());
+        // What was said is looked at once nothing more can be.
+        let process = site.process()?;
+        process.kill();
+        let said = process.log();
         site.kill();
+        ensure!(apart || told(&said, "absent").is_empty(), "told by nobody: {said}");
+        log.push_str(&said);
 
         let past = Store::read_past(&store).context("the store is whole after every kill")?;
+        absent.live(&seen(&store, "absent")?.told, apart);
         let made = seen(&store, "flips")?.told.len();
         deliveries += (made - transitions) * 2;
         transitions = made;
@@ -147,7 +199,7 @@ async fn a_program_killed_at_random_times_goes_on_where_it_was() -> Result<()> {
     ensure!(counted > 0 && ticked.is_some(), "every check ran");
 
     // In the end everything that was to be told is told.
-    site.write(&config(true))?;
+    site.write(&config(true, true))?;
     site.restart().await?;
     let end = async || seen(&store, "flips").ok().filter(|seen| seen.undelivered == 0);
     let end = wait::until(PATIENCE, "every alert to be told", end).await?;
@@ -156,7 +208,12 @@ async fn a_program_killed_at_random_times_goes_on_where_it_was() -> Result<()> {
     let alternates = end.told.windows(2).all(|pair| pair[0] != pair[1]);
     ensure!(alternates, "a failure and its recovery take turns: {:?}", end.told);
     deliveries += (end.told.len() - transitions) * 2;
-    let told = told(&log, "flips");
+    absent.live(&seen(&store, "absent")?.told, true);
+    let words = told(&log, "absent");
+    ensure!(absent.was_told(&words), "{absent:?} was told {words:?}");
+    let more = words.len() - absent.expected.len();
+    ensure!(more <= 2 * usize::try_from(KILLS)?, "{absent:?} was told {words:?}");
+    let told = told(&log, "flips").len();
     ensure!(told >= deliveries, "{deliveries} to be made, {told} were:\n{log}");
     let twice = told - deliveries;
     println!(

@@ -426,3 +426,68 @@ async fn an_account_is_told_once_that_a_failure_was_taken_on_and_not_in_a_silenc
     running.ask(acknowledge("ann")).await;
     assert_eq!(running.told("disk").await.len(), 3);
 }
+
+#[tokio::test]
+async fn a_recipient_who_came_during_a_failure_hears_of_no_end_without_its_beginning() {
+    let target = tempfile::tempdir().expect("folder");
+    let path = target.path().join("volume");
+    let config = |recipients: &[&str]| {
+        let options = json!({ "recipients": recipients, "sender": "watch@example.org",
+            "hostname": "127.0.0.1", "port": 1 });
+        let mut config = json!({ "checks": { "disk": volume(&path) } });
+        config["actions"]["tell"] = json!({ "type": "email", "options": options });
+        config
+    };
+    let told = async |running: &Running| {
+        let read = |db: &mut rusqlite::Connection| {
+            let mut select = db.prepare("SELECT grp || ' ' || news FROM told ORDER BY rowid")?;
+            select.query_map((), |row| row.get(0))?.collect::<Result<Vec<String>, _>>()
+        };
+        running.store.call(read).await.expect("read")
+    };
+    let running = Running::start(config(&["ann@a.org"])).await;
+    let reload = async |running: &Running, recipients: &[&str]| {
+        let site = Box::new(site(&config(recipients)));
+        running.ask(Request::Reload(site, Vec::new())).await;
+    };
+    running.run("disk").await;
+    reload(&running, &["ann@a.org", "bob@a.org"]).await;
+    let running = running.restart(config(&["ann@a.org", "bob@a.org"])).await;
+    fs::create_dir(&path).expect("made");
+    running.run("disk").await;
+    assert_eq!(told(&running).await, ["ann@a.org failed", "ann@a.org recovered"]);
+    // Where one came in the place of another, the end is for whoever is there.
+    fs::remove_dir(&path).expect("gone");
+    running.run("disk").await;
+    reload(&running, &["ann@a.org", "eve@a.org"]).await;
+    fs::create_dir(&path).expect("made");
+    running.run("disk").await;
+    let mut last = told(&running).await.split_off(4);
+    last.sort_unstable();
+    assert_eq!(last, ["ann@a.org recovered", "eve@a.org recovered"]);
+}
+
+#[tokio::test]
+async fn what_is_silenced_here_is_published_so_that_a_hub_tells_nobody_either() {
+    let target = tempfile::tempdir().expect("folder");
+    let mut disk = volume(&target.path().join("nothing"));
+    disk["actions"] = json!([]);
+    let running = Running::start(json!({ "checks": { "disk": disk } })).await;
+    let published = async || {
+        running.settle().await;
+        let outgoing = running.outgoing().await;
+        let last = outgoing.iter().rfind(|row| row.topic.ends_with("/check/disk"));
+        let message = Message::parse(&last.expect("published").payload, Tz::UTC);
+        message.expect("a message").report.held
+    };
+    running.run("disk").await;
+    assert_eq!(published().await, None);
+    running.ask(Request::Silence(silence(&running, "d*k", 10))).await;
+    let held = published().await.expect("held");
+    assert!(
+        held.starts_with("it is silenced by ann until ") && held.ends_with(": painting"),
+        "{held}"
+    );
+    running.pass(TimeDelta::minutes(11)).await;
+    assert_eq!(published().await, None, "it ends by itself, and nothing has run since");
+}

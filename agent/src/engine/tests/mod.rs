@@ -91,9 +91,9 @@ impl Running {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         };
         // What was told is not kept, so it is written down as it is stored.
-        let notes = "CREATE TABLE IF NOT EXISTS told (name, news, at, action);
+        let notes = "CREATE TABLE IF NOT EXISTS told (name, news, at, action, grp);
             CREATE TRIGGER IF NOT EXISTS tells AFTER INSERT ON deliveries BEGIN INSERT INTO told VALUES (
-                new.name, json_extract(new.notice, '$.news'), json_extract(new.notice, '$.at'), new.action); END";
+                new.name, json_extract(new.notice, '$.news'), json_extract(new.notice, '$.at'), new.action, new.grp); END";
         store.call(move |db| db.execute_batch(notes)).await.expect("noted");
         let stop = CancellationToken::new();
         let who = (AgentId::try_from("hub-1").expect("an id"), Tz::UTC, wall.clock());

@@ -321,6 +321,40 @@ async fn a_hub_that_starts_anew_more_often_than_the_timeout_misses_a_remote_chec
     assert_eq!(word(&running, "never").await, "fail");
 }
 
+/// The broker is there a moment after each start, which is no news of it.
+#[tokio::test]
+async fn a_broker_that_is_there_after_each_start_gives_nobody_all_their_time_again() {
+    let config =
+        json!({ "checks": { "root": { "type": "remote", "options": { "timeout": 3600 } } } });
+    let mut running = Running::start(config.clone()).await;
+    running.ask(Request::BrokerBack).await;
+    running.hear(None, "v1/root", &message(&running, "root", false, 0)).await;
+    for _ in 0..3 {
+        running.wall.pass(TimeDelta::seconds(1200));
+        running = running.restart(config.clone()).await;
+        running.ask(Request::BrokerAway("it is not reached yet".into())).await;
+        running.ask(Request::BrokerBack).await;
+    }
+    let word = async |running: &Running| {
+        running.ask(Request::Run(name("root"))).await;
+        running.view("root").state.word()
+    };
+    // It has a while to be heard since the last start, and no more.
+    running.wall.pass(TimeDelta::seconds(599));
+    assert_eq!(word(&running).await, "pass");
+    running.wall.pass(TimeDelta::seconds(1));
+    assert_eq!(word(&running).await, "fail");
+    // One that was away after that gives them all their time.
+    running.hear(None, "v1/root", &message(&running, "root", false, 0)).await;
+    running.wall.pass(TimeDelta::seconds(3000));
+    running.ask(Request::BrokerAway("gone".into())).await;
+    running.ask(Request::BrokerBack).await;
+    running.wall.pass(TimeDelta::seconds(3599));
+    assert_eq!(word(&running).await, "pass");
+    running.wall.pass(TimeDelta::seconds(1));
+    assert_eq!(word(&running).await, "fail");
+}
+
 #[tokio::test]
 async fn what_an_agent_holds_back_is_shown_and_told_to_nobody_until_it_no_longer_does() {
     let config = json!({

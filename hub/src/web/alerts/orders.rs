@@ -12,7 +12,7 @@ use chrono::{DateTime, Datelike, Utc};
 use fletchck_agent::{engine::Request, store::Revived};
 use fletchck_shared::{
     ActionName, CheckName,
-    policy::{Ack, Pattern, Silence, SilenceKind, Span, Subject, When},
+    policy::{Ack, Pattern, Silence, SilenceKind, Span, When},
     schedule::Trigger,
     time,
 };
@@ -29,9 +29,6 @@ use crate::web::{
 
 /// Longest text that anybody gives a reason in.
 const TEXT_MAX: usize = 500;
-
-/// Longest that one window lasts which comes again: 30 days, in seconds.
-const WINDOW_MAX: i64 = 30 * 24 * 3600;
 
 /// Why what was given up is not sent again.
 const OVER: &str =
@@ -159,7 +156,11 @@ pub(in crate::web) async fn silence(
     let silence = read.and_then(|(order, by)| silence_of(&state, &order, by));
     match silence {
         Ok(silence) => {
-            let said = fits(&state, &silence.pattern);
+            let mut said = "nobody is told of these checks in that time".to_owned();
+            // That may be a slip of the pen; on the page it stands beside the silence.
+            if !super::page::any_called_so(&state, &silence.pattern) {
+                said.push_str(", but no check is called so now");
+            }
             ask(&state, &user, Request::Silence(Box::new(silence)), said, HERE).await
         }
         Err(refused) => *refused,
@@ -335,7 +336,7 @@ fn when(state: &WebState, order: &Silencing) -> Result<When, Box<Response>> {
         if start.is_some() {
             return Err(wrong("What comes again has no start: it begins whenever its cron says."));
         }
-        let Some(length) = length.filter(|length| length.num_seconds() <= WINDOW_MAX) else {
+        let Some(length) = length.filter(|length| length.num_seconds() <= When::LENGTH_MAX) else {
             return Err(wrong("Say how long it lasts each time, 30 days at most."));
         };
         let seconds = u32::try_from(length.num_seconds()).unwrap_or(u32::MAX);
@@ -346,21 +347,6 @@ fn when(state: &WebState, order: &Silencing) -> Result<When, Box<Response>> {
         Some(end) if end > start => Ok(When::Once(Span { start, end })),
         Some(_) => Err(wrong("It ends before it begins.")),
         None => Err(wrong(&format!("Say for how long: {}, or an end.", length::RIGHT))),
-    }
-}
-
-/// Whom it keeps from being told, and whether that may be a slip of the pen.
-fn fits(state: &WebState, pattern: &Pattern) -> String {
-    let checks = state.board().checks();
-    let none = Pattern { agent: None, labels: BTreeMap::new(), ..pattern.clone() };
-    let labels = BTreeMap::new();
-    let of_name = |name| none.fits(Subject { check: name, agent: "", labels: &labels });
-    let count = checks.iter().filter(|view| of_name(view.name.as_str())).count();
-    match (count, &pattern.check) {
-        (0, Some(check)) => {
-            format!("nobody is told of these checks in that time, but none is called `{check}` now")
-        }
-        _ => "nobody is told of these checks in that time".into(),
     }
 }
 

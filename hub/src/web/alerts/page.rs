@@ -1,5 +1,7 @@
 //! `/alerts`: what is silenced, what waits to be told, what was given up, and the ways of telling.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::{
     Json,
@@ -14,7 +16,7 @@ use fletchck_agent::{
 };
 use fletchck_shared::{
     Tz,
-    policy::{Pattern, Silence, SilenceKind, When},
+    policy::{Pattern, Silence, SilenceKind, Subject, When},
     time,
 };
 use serde_json::json;
@@ -61,6 +63,8 @@ struct Row {
     by: String,
     reason: String,
     holds: bool,
+    /// Whether it names checks, and none is called so.
+    of_nobody: bool,
 }
 
 /// A delivery as it is shown.
@@ -196,7 +200,20 @@ fn silences(state: &WebState) -> Vec<(Row, Option<String>, Silence)> {
         (row, Some(name.clone()), window)
     });
     let all = made.chain(windows).filter(|(.., silence)| !silence.over(now, zone));
-    all.map(|(row, name, silence)| (row, name, silence.clone())).collect()
+    let all = all.map(|(row, name, silence)| {
+        let of_nobody = !any_called_so(state, &silence.pattern);
+        (Row { of_nobody, ..row }, name, silence.clone())
+    });
+    all.collect()
+}
+
+/// Whether any check has a name that fits a pattern, whatever else of it has to.
+pub(super) fn any_called_so(state: &WebState, pattern: &Pattern) -> bool {
+    let Pattern { check, name, .. } = pattern.clone();
+    let names = Pattern { check, name, ..Pattern::default() };
+    let labels = BTreeMap::new();
+    let called_so = |name| names.fits(Subject { check: name, agent: "", labels: &labels });
+    names.is_empty() || state.board().checks().iter().any(|view| called_so(view.name.as_str()))
 }
 
 fn row(id: Option<i64>, silence: &Silence, now: DateTime<Utc>, zone: Tz) -> Row {
@@ -225,6 +242,7 @@ fn row(id: Option<i64>, silence: &Silence, now: DateTime<Utc>, zone: Tz) -> Row 
         by: silence.by.clone(),
         reason: silence.reason.clone(),
         holds: silence.when.until(now, zone).is_some(),
+        of_nobody: false,
     }
 }
 

@@ -259,6 +259,21 @@ async fn checks_are_silenced_by_pattern_snoozed_and_heard_again() {
 }
 
 #[tokio::test]
+async fn a_silence_of_no_check_there_is_says_so_on_the_page() {
+    const NOBODY: &str = "no check is called so now";
+    let mut site = Running::start(200).await;
+    // The window of the configuration is for `w*`, and there is no such check.
+    assert_eq!(site.page("/alerts").await.matches(NOBODY).count(), 1);
+    for (check, agent, count) in
+        [("d*k", "", 1), ("*", "nobody", 1), ("", "nas", 1), ("dsik", "", 2)]
+    {
+        let form = [("check", check), ("agent", agent), ("for", "1h")];
+        assert_eq!(site.post("/silence", &form).await.status, StatusCode::SEE_OTHER);
+        assert_eq!(site.page("/alerts").await.matches(NOBODY).count(), count, "{check} {agent}");
+    }
+}
+
+#[tokio::test]
 async fn windows_of_the_configuration_are_shown_and_cannot_be_ended_here() {
     let mut site = Running::start(200).await;
     let page = site.page("/alerts").await;

@@ -15,9 +15,6 @@ use crate::{
     time,
 };
 
-/// Longest window of one that comes again, in seconds: 30 days.
-const LENGTH_MAX: i64 = 30 * 24 * 3600;
-
 /// Reads every window. `{"checks": "web*", "start": "…", "end": "…"}` for one, and `{"cron": {…}, "duration": 7200}` for
 /// one that comes again.
 pub(super) fn maintenance(
@@ -72,7 +69,7 @@ fn labels(table: &mut Table<'_>) -> BTreeMap<String, String> {
 }
 
 fn again(cron: &Value, table: &mut Table<'_>, zone: Option<Tz>) -> Option<When> {
-    let seconds = table.whole("duration", 1..=LENGTH_MAX);
+    let seconds = table.whole("duration", 1..=When::LENGTH_MAX);
     if seconds.is_none() && table.get("duration").is_none() {
         table.error("duration", "missing", "how long it lasts each time, in seconds");
     }
