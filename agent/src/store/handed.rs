@@ -125,7 +125,7 @@ pub(super) fn hand(
 }
 
 /// Whoever stood in for a group that an action no longer has, or was such a group, stands in for the first of those it has,
-/// or is that. `known` is a list of those, in JSON.
+/// or is that. `known` is a list, in JSON, of those that it has and those that are to stay.
 pub(super) fn regroup(
     change: &Transaction<'_>,
     action: &str,

@@ -3,6 +3,7 @@
 mod clock;
 mod failover;
 mod faults;
+mod handover;
 mod pauses;
 mod rate;
 mod refused;
@@ -201,10 +202,10 @@ impl Desk {
     /// Has an ear told by these rules, as a type whose messages are gathered or not.
     fn employ(&mut self, action: &str, ear: &Arc<Ear>, gathers: bool, rules: config::Delivery) {
         let name = ActionName::try_from(action).expect("a name");
-        let (memories, orphans) = self.roster.enter(&name, ear.clone());
-        let mut orphans = orphans;
+        let memories = self.roster.enter(&name, ear.clone());
         for (group, memory) in memories {
             let work = Work {
+                busy: self.roster.begin(&name, &group),
                 name: name.clone(),
                 group,
                 action: ear.clone(),
@@ -215,7 +216,6 @@ impl Desk {
                 holdups: Holdups::default(),
                 parts: Parts::default(),
                 cut_off: true,
-                orphans: std::mem::take(&mut orphans),
                 roster: self.roster.clone(),
                 before: None,
                 stop: self.stop.child_token(),
