@@ -3,6 +3,7 @@
 
 mod adoption;
 mod failing;
+mod held;
 mod holdups;
 mod memory;
 mod next;
@@ -22,6 +23,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::error;
 
+pub use held::{Held, Wait};
 pub use roster::{Roster, TRIAL, Trial};
 
 use self::{holdups::Holdups, pace::Pace, parts::Parts, telling::FAREWELL, worker::Work};
@@ -168,7 +170,7 @@ impl Delivery {
         action: &Arc<dyn Action>,
         gathers: bool,
     ) {
-        let memories = self.roster.enter(name, action.clone());
+        let memories = self.roster.enter(name, action.clone(), configured.delivery.quiet.clone());
         let stop = self.stop.child_token();
         let mut all = Vec::new();
         for (group, memory) in memories {

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use fletchck_shared::{ActionName, CheckName, Severity, Tz, policy::News};
+use fletchck_shared::{
+    ActionName, CheckName, Severity, Tz,
+    policy::{News, QuietHours},
+};
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -39,6 +42,8 @@ pub(super) type Memories = IndexMap<String, Arc<Memory>>;
 pub(super) struct Desk {
     action: Arc<dyn Action>,
     pub(super) groups: Memories,
+    /// Hours in which it does not disturb.
+    pub(super) quiet: Option<QuietHours>,
     /// Wakes its workers from their pauses.
     nudge: Arc<Notify>,
 }
@@ -134,7 +139,22 @@ impl Roster {
         }
     }
 
-    fn office(&self) -> Option<Office> {
+    /// What waits to be told of a check, latest first, `most` at most.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn waiting_for(
+        &self,
+        check: &CheckName,
+        most: usize,
+    ) -> Result<Vec<ShownDelivery>, StoreError> {
+        match self.office() {
+            Some(office) => office.store.waiting_for(check, most).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    pub(super) fn office(&self) -> Option<Office> {
         self.office.lock().clone()
     }
 
@@ -195,7 +215,12 @@ impl Roster {
     }
 
     /// An action begins. What the workers of each group knew before, or nothing.
-    pub(super) fn enter(&self, name: &ActionName, action: Arc<dyn Action>) -> Memories {
+    pub(super) fn enter(
+        &self,
+        name: &ActionName,
+        action: Arc<dyn Action>,
+        quiet: Option<QuietHours>,
+    ) -> Memories {
         let mut desks = self.desks.lock();
         let mut left = self.left.lock();
         let mut left = left.get_mut(name);
@@ -207,7 +232,7 @@ impl Roster {
                 (group, memory.unwrap_or_default())
             })
             .collect();
-        let desk = Desk { action, groups: groups.clone(), nudge: Arc::default() };
+        let desk = Desk { action, groups: groups.clone(), quiet, nudge: Arc::default() };
         desks.insert(name.clone(), desk);
         groups
     }

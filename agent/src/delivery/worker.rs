@@ -12,6 +12,7 @@ use super::{
     Office, Roster,
     adoption::{Busy, adopt},
     failing::Again,
+    held::{Holds, Wait},
     holdups::Holdups,
     memory::Memory,
     next::Next,
@@ -109,13 +110,14 @@ impl Work {
                 Next::GiveUp(pending, failure) => {
                     Err(Some(self.note_failed(&pending, &failure, Again::Together).await))
                 }
-                Next::Wait(pause) => Ok(pause),
-                Next::Rest => Ok(Duration::MAX),
+                Next::Wait(pause, wait) => Ok((pause, wait)),
+                Next::Rest => Ok((Duration::MAX, None)),
             };
-            let pause = match failed {
-                Ok(pause) => pause,
+            let (pause, wait) = match failed {
+                Ok(wait) => wait,
                 // What fails is not tried sooner because there is more of it, stored or not.
                 Err(Some(pause)) => {
+                    self.hold(Some((Wait::Retry, pause)));
                     tokio::select! {
                         () = self.stop.cancelled() => {}
                         () = nudge => self.holdups.clear(),
@@ -125,6 +127,7 @@ impl Work {
                 }
                 Err(None) => continue,
             };
+            self.hold(wait.map(|wait| (wait, pause)));
             let noted = memory.to_note().is_empty();
             let pause = if noted { pause } else { pause.min(FIRST_PAUSE) };
             tokio::select! {
@@ -135,5 +138,10 @@ impl Work {
                 () = sleep(pause) => {}
             }
         }
+    }
+
+    /// Says what it waits for, with everything and with some checks.
+    fn hold(&self, wait: Option<(Wait, Duration)>) {
+        self.memory.hold(Holds::new(wait, self.holdups.waiting()));
     }
 }

@@ -4,6 +4,7 @@ mod clock;
 mod failover;
 mod faults;
 mod handover;
+mod held;
 mod pauses;
 mod rate;
 mod refused;
@@ -202,7 +203,7 @@ impl Desk {
     /// Has an ear told by these rules, as a type whose messages are gathered or not.
     fn employ(&mut self, action: &str, ear: &Arc<Ear>, gathers: bool, rules: config::Delivery) {
         let name = ActionName::try_from(action).expect("a name");
-        let memories = self.roster.enter(&name, ear.clone());
+        let memories = self.roster.enter(&name, ear.clone(), rules.quiet.clone());
         for (group, memory) in memories {
             let work = Work {
                 busy: self.roster.begin(&name, &group),
@@ -273,14 +274,20 @@ impl Desk {
         while !left.is_zero() {
             let step = left.min(step);
             tokio::time::advance(step).await;
-            self.settle().await;
+            self.rest(12).await;
             left -= step;
         }
+        self.settle().await;
     }
 
-    /// Waits until the workers rest: whatever they ask the store is answered before what is asked of it here.
+    /// Waits until the workers rest, however many letters there are.
     async fn settle(&self) {
-        for _ in 0..12 {
+        self.rest(60).await;
+    }
+
+    /// Lets the workers ask the store so many times: what they ask is answered before what is asked of it here.
+    async fn rest(&self, times: u32) {
+        for _ in 0..times {
             self.store.call(|_| Ok(())).await.expect("the store answers");
             tokio::task::yield_now().await;
         }
