@@ -24,6 +24,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use fletchck_shared::{CheckName, Severity, policy::News};
 use parking_lot::Mutex;
+use rusqlite::ErrorCode;
 use tokio::time::Instant;
 
 use super::*;
@@ -301,6 +302,31 @@ impl Desk {
     async fn refuse(&self, refuses: bool) {
         let pragma = format!("PRAGMA query_only = {}", u8::from(refuses));
         self.store.call(move |db| db.execute_batch(&pragma)).await.expect("set");
+    }
+
+    /// Has the store be as large as it may be, to the last page, as on a full disk, or not.
+    async fn fill(&self, full: bool) {
+        let fill = move |db: &mut rusqlite::Connection| {
+            db.execute_batch("PRAGMA max_page_count = 1000000000")?;
+            db.execute("DELETE FROM meta WHERE key LIKE 'ballast%'", ())?;
+            if !full {
+                return Ok(());
+            }
+            let pages: i64 = db.pragma_query_value(None, "page_count", |row| row.get(0))?;
+            db.execute_batch(&format!("PRAGMA max_page_count = {pages}"))?;
+            let ballast = |size: usize, n: usize| (format!("ballast {size} {n}"), "x".repeat(size));
+            for size in [2000, 500, 100] {
+                for n in 0.. {
+                    let put = db.execute("INSERT INTO meta VALUES (?1, ?2)", ballast(size, n));
+                    match put {
+                        Err(full) if full.sqlite_error_code() == Some(ErrorCode::DiskFull) => break,
+                        other => other?,
+                    };
+                }
+            }
+            Ok(())
+        };
+        self.store.call(fill).await.expect("filled");
     }
 
     async fn dead(&self) -> Vec<ShownDelivery> {
