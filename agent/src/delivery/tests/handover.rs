@@ -98,3 +98,18 @@ async fn what_a_recipient_is_being_told_who_is_no_more_is_told_to_no_other_and_t
     assert_eq!(after.told()[1..], ["600 b:F c:F"]);
     assert_eq!((before.told().len(), site.desk.waiting().await), (1, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_hangs_delays_no_other() {
+    let mut site = Site::open();
+    let groups = ["ann", "bob", "cleo"];
+    let ear = ear(&groups, Ear { hangs: true, ..Ear::default() });
+    site.reload(&ear).await;
+    for n in 0..50 {
+        for group in groups {
+            site.put(group, &format!("check-{n}:F")).await;
+        }
+    }
+    assert_eq!((ear.told().len(), ear.tried().len()), (100, 101));
+    assert_eq!(site.desk.waiting().await, 50);
+}
