@@ -95,7 +95,8 @@ impl Work {
         let disturbs = |pending: &PendingDelivery| {
             quiet.is_none_or(|except| except.is_some_and(|except| pending.notice.about >= except))
         };
-        if !pending.iter().any(disturbs) {
+        // Where each check is told of alone, one that failed holds up no other.
+        if !pending.iter().any(disturbs) || self.whose_turn(&pending).is_err() {
             return None;
         }
         let wait = self.pace.wait();

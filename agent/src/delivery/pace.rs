@@ -113,7 +113,9 @@ impl Pace {
 
     /// So many checks were told of.
     pub(super) fn told(&mut self, checks: usize) {
-        self.recent.push_back((Instant::now(), checks));
+        if self.grows {
+            self.recent.push_back((Instant::now(), checks));
+        }
     }
 
     fn burst(&self) -> f64 {
