@@ -60,6 +60,13 @@ impl Holdups {
         self.away = 0;
     }
 
+    /// The checks that it waits with, and until when.
+    pub(super) fn waiting(&self) -> HashMap<CheckName, Instant> {
+        let now = Instant::now();
+        let waiting = self.until.iter().filter(|(_, until)| **until > now);
+        waiting.map(|(check, until)| (check.clone(), *until)).collect()
+    }
+
     /// Somebody wants all of it tried at once.
     pub(super) fn clear(&mut self) {
         self.until.clear();

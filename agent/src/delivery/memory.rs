@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
+use super::held::Holds;
 use crate::{actions::Notice, store::PendingDelivery};
 
 /// Most notices of one group that wait without being stored.
@@ -18,6 +19,8 @@ pub(super) const UNSTORED: usize = 1000;
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     known: Mutex<Known>,
+    /// What the worker waits for.
+    pub(super) holds: Mutex<Holds>,
     /// Woken whenever there is more to tell that could not be stored.
     pub(super) added: Notify,
 }

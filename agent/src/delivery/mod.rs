@@ -1,7 +1,9 @@
 //! The durable queue between what there is to tell and the actions: each group of an action's recipients has a worker of
 //! its own, which tells the oldest first, tries again with growing pauses, and never holds up another.
 
+mod adoption;
 mod failing;
+mod held;
 mod holdups;
 mod memory;
 mod next;
@@ -21,6 +23,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::error;
 
+pub use held::{Held, Wait};
 pub use roster::{Roster, TRIAL, Trial};
 
 use self::{holdups::Holdups, pace::Pace, parts::Parts, telling::FAREWELL, worker::Work};
@@ -50,8 +53,8 @@ pub struct Delivery {
     office: Office,
     stop: CancellationToken,
     workers: HashMap<ActionName, Workers>,
-    /// Those that were told to end. Whoever takes up their work begins when they have.
-    ending: HashMap<ActionName, TaskTracker>,
+    /// Those that were told to end, by action and group. Whoever takes up their work begins when they have.
+    ending: HashMap<(ActionName, String), TaskTracker>,
     roster: Arc<Roster>,
     tasks: JoinSet<()>,
 }
@@ -61,7 +64,8 @@ pub struct Delivery {
 struct Workers {
     configured: config::Action,
     stop: CancellationToken,
-    tasks: TaskTracker,
+    /// The one of each group.
+    tasks: Vec<(String, TaskTracker)>,
 }
 
 impl Delivery {
@@ -90,7 +94,8 @@ impl Delivery {
     }
 
     /// Makes these the actions. One that did not change goes on as it is, unless what all have in common did. Of the
-    /// others the new workers begin once the old ones have ended: what those are in the act of telling is told once.
+    /// others each new worker begins once the one before it has ended, however long the action takes to answer: what that
+    /// is in the act of telling is told once. No group waits for another one.
     pub fn take_over(
         &mut self,
         actions: &IndexMap<ActionName, config::Action>,
@@ -150,8 +155,10 @@ impl Delivery {
     fn retire(&mut self, name: &ActionName) {
         let Some(workers) = self.workers.remove(name) else { return };
         workers.stop.cancel();
-        workers.tasks.close();
-        self.ending.insert(name.clone(), workers.tasks);
+        for (group, tasks) in workers.tasks {
+            tasks.close();
+            self.ending.insert((name.clone(), group), tasks);
+        }
         self.roster.leave(name);
     }
 
@@ -163,13 +170,16 @@ impl Delivery {
         action: &Arc<dyn Action>,
         gathers: bool,
     ) {
-        let (memories, mut orphans) = self.roster.enter(name, action.clone());
-        let (stop, tasks) = (self.stop.child_token(), TaskTracker::new());
-        let before = self.ending.get(name);
+        let memories = self.roster.enter(name, action.clone(), configured.delivery.quiet.clone());
+        let stop = self.stop.child_token();
+        let mut all = Vec::new();
         for (group, memory) in memories {
+            let tasks = TaskTracker::new();
             let work = Work {
+                busy: self.roster.begin(name, &group),
+                before: self.ending.get(&(name.clone(), group.clone())).cloned(),
                 name: name.clone(),
-                group,
+                group: group.clone(),
                 action: action.clone(),
                 pace: Pace::new(gathers, &configured.delivery),
                 rules: configured.delivery.clone(),
@@ -178,16 +188,14 @@ impl Delivery {
                 holdups: Holdups::default(),
                 parts: Parts::default(),
                 cut_off: true,
-                // What waits unstored for a group that is no more goes to the first one there is.
-                orphans: std::mem::take(&mut orphans),
                 roster: self.roster.clone(),
-                before: before.cloned(),
                 stop: stop.clone(),
                 end: self.stop.clone(),
             };
             self.tasks.spawn(tasks.track_future(work.stay()));
+            all.push((group, tasks));
         }
-        let workers = Workers { configured: configured.clone(), stop, tasks };
+        let workers = Workers { configured: configured.clone(), stop, tasks: all };
         self.workers.insert(name.clone(), workers);
     }
 }

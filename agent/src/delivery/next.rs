@@ -7,6 +7,7 @@ use fletchck_shared::{CheckName, Severity};
 use tracing::error;
 
 use super::{
+    held::Wait,
     memory::Unstored,
     worker::{FIRST_PAUSE, Work},
 };
@@ -28,8 +29,8 @@ pub(super) enum Next {
     TellAgain(String, Vec<PendingDelivery>),
     /// Give these up, for this reason.
     GiveUp(Vec<PendingDelivery>, TellError),
-    /// Wait for this long, or for something new.
-    Wait(Duration),
+    /// Wait for this long, or for something new, and for what, as far as people want to know.
+    Wait(Duration, Option<Wait>),
     /// Wait for something new.
     Rest,
 }
@@ -57,7 +58,7 @@ impl Work {
         let mut pending = in_order(stored, unstored);
         pending.retain(|pending| !self.memory.knows_told(pending.id));
         if unread && pending.is_empty() {
-            return Next::Wait(FIRST_PAUSE);
+            return Next::Wait(FIRST_PAUSE, None);
         }
         let (pending, quiet) = match quiet {
             Some((except, until)) => (disturbing(pending, except), Some(until)),
@@ -66,8 +67,9 @@ impl Work {
         if pending.is_empty() {
             // Looked at now and then, for the timers do not know when the clock is set.
             let wait = |until: DateTime<Utc>| (until - now).to_std().unwrap_or_default();
-            return quiet
-                .map_or(Next::Rest, |until| Next::Wait(wait(until).min(Duration::from_secs(60))));
+            return quiet.map_or(Next::Rest, |until| {
+                Next::Wait(wait(until).min(Duration::from_secs(60)), None)
+            });
         }
         self.choose(pending, now)
     }
@@ -93,11 +95,16 @@ impl Work {
         let disturbs = |pending: &PendingDelivery| {
             quiet.is_none_or(|except| except.is_some_and(|except| pending.notice.about >= except))
         };
-        if !pending.iter().any(disturbs) {
+        // Where each check is told of alone, one that failed holds up no other.
+        if !pending.iter().any(disturbs) || self.whose_turn(&pending).is_err() {
             return None;
         }
         let wait = self.pace.wait();
-        Some(if wait.is_zero() { Next::TellAgain(letter, pending) } else { Next::Wait(wait) })
+        Some(if wait.is_zero() {
+            Next::TellAgain(letter, pending)
+        } else {
+            Next::Wait(wait, Some(Wait::Rate))
+        })
     }
 
     /// Chooses the next letter of what there is to tell.
@@ -113,19 +120,19 @@ impl Work {
             let gathering = fresh
                 .map_or(Duration::ZERO, |first| self.pace.gathering(first.id, first.made, now));
             if !gathering.is_zero() {
-                return Next::Wait(gathering);
+                return Next::Wait(gathering, Some(Wait::More));
             }
             match self.whose_turn(&pending) {
                 Ok(None) => pending,
                 Ok(Some(check)) => {
                     pending.into_iter().filter(|pending| pending.notice.check == check).collect()
                 }
-                Err(pause) => return Next::Wait(pause),
+                Err(pause) => return Next::Wait(pause, Some(Wait::Retry)),
             }
         };
         // A try that failed has cost nothing, so that another one need not wait for itself.
         let wait = self.pace.wait();
-        if wait.is_zero() { Next::Tell(letter) } else { Next::Wait(wait) }
+        if wait.is_zero() { Next::Tell(letter) } else { Next::Wait(wait, Some(Wait::Rate)) }
     }
 
     /// The check that is told of next, where each is told of alone; or else how long all of them wait.

@@ -113,7 +113,9 @@ impl Pace {
 
     /// So many checks were told of.
     pub(super) fn told(&mut self, checks: usize) {
-        self.recent.push_back((Instant::now(), checks));
+        if self.grows {
+            self.recent.push_back((Instant::now(), checks));
+        }
     }
 
     fn burst(&self) -> f64 {
@@ -135,6 +137,9 @@ mod tests {
             sent += 1;
         }
         assert_eq!((sent, pace.wait()), (2, Duration::from_secs(360)));
+        // What was sent beyond it is no debt.
+        (0..1000).for_each(|_| pace.sent());
+        assert_eq!(pace.wait(), Duration::from_secs(360));
         tokio::time::advance(Duration::from_secs(360)).await;
         assert_eq!(pace.wait(), Duration::ZERO);
         let unbounded = config::Delivery { rate: Some(0), ..config::Delivery::default() };

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use fletchck_shared::{ActionName, CheckName, Severity, Tz, policy::News};
+use fletchck_shared::{
+    ActionName, CheckName, Severity, Tz,
+    policy::{News, QuietHours},
+};
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -24,19 +27,23 @@ pub const TRIAL: Duration = Duration::from_secs(25);
 /// out.
 #[derive(Default)]
 pub struct Roster {
-    desks: Mutex<HashMap<ActionName, Desk>>,
-    /// What workers knew that ended, until their successors take it over.
-    left: Mutex<HashMap<ActionName, Memories>>,
+    pub(super) desks: Mutex<HashMap<ActionName, Desk>>,
+    /// What workers knew that ended, until others take it over.
+    pub(super) left: Mutex<HashMap<ActionName, Memories>>,
+    /// How many workers of each group have not ended.
+    pub(super) busy: Mutex<HashMap<(ActionName, String), u32>>,
     /// What all deliveries have in common; `None` before the first of them.
     office: Mutex<Option<Office>>,
 }
 
 /// What the workers of each group know.
-type Memories = IndexMap<String, Arc<Memory>>;
+pub(super) type Memories = IndexMap<String, Arc<Memory>>;
 
-struct Desk {
+pub(super) struct Desk {
     action: Arc<dyn Action>,
-    groups: Memories,
+    pub(super) groups: Memories,
+    /// Hours in which it does not disturb.
+    pub(super) quiet: Option<QuietHours>,
     /// Wakes its workers from their pauses.
     nudge: Arc<Notify>,
 }
@@ -132,7 +139,22 @@ impl Roster {
         }
     }
 
-    fn office(&self) -> Option<Office> {
+    /// What waits to be told of a check, latest first, `most` at most.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn waiting_for(
+        &self,
+        check: &CheckName,
+        most: usize,
+    ) -> Result<Vec<ShownDelivery>, StoreError> {
+        match self.office() {
+            Some(office) => office.store.waiting_for(check, most).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    pub(super) fn office(&self) -> Option<Office> {
         self.office.lock().clone()
     }
 
@@ -192,30 +214,34 @@ impl Roster {
         }
     }
 
-    /// An action begins. What the workers of each group knew before, or nothing, and what is left of groups that are no
-    /// more.
+    /// An action begins. What the workers of each group knew before, or nothing.
     pub(super) fn enter(
         &self,
         name: &ActionName,
         action: Arc<dyn Action>,
-    ) -> (Memories, Vec<Arc<Memory>>) {
-        let mut left = self.left.lock().remove(name).unwrap_or_default();
-        let names = action.groups().into_iter();
-        let groups: Memories = names
+        quiet: Option<QuietHours>,
+    ) -> Memories {
+        let mut desks = self.desks.lock();
+        let mut left = self.left.lock();
+        let mut left = left.get_mut(name);
+        let groups: Memories = action
+            .groups()
+            .into_iter()
             .map(|group| {
-                let memory = left.swap_remove(&group).unwrap_or_default();
-                (group, memory)
+                let memory = left.as_mut().and_then(|left| left.shift_remove(&group));
+                (group, memory.unwrap_or_default())
             })
             .collect();
-        let desk = Desk { action, groups: groups.clone(), nudge: Arc::default() };
-        self.desks.lock().insert(name.clone(), desk);
-        (groups, left.into_values().collect())
+        let desk = Desk { action, groups: groups.clone(), quiet, nudge: Arc::default() };
+        desks.insert(name.clone(), desk);
+        groups
     }
 
     /// An action ends.
     pub(super) fn leave(&self, name: &ActionName) {
-        if let Some(desk) = self.desks.lock().remove(name) {
-            self.left.lock().insert(name.clone(), desk.groups);
+        let mut desks = self.desks.lock();
+        if let Some(desk) = desks.remove(name) {
+            self.left.lock().entry(name.clone()).or_default().extend(desk.groups);
         }
     }
 

@@ -21,9 +21,6 @@ use crate::{
 /// How long one that is telling when the program ends may go on.
 pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 
-/// How long one that is telling when another takes its place may go on.
-const HANDOVER: Duration = Duration::from_secs(120);
-
 impl Work {
     /// Tells these, with what was given up of the same checks, and notes what became of it. Where they were sent before in
     /// a letter of which nobody knows what became of it, it is that letter again. The pause to make, where it failed.
@@ -128,7 +125,8 @@ impl Work {
         Letter::of(notices, &self.address(), self.link())
     }
 
-    /// Tells, whatever becomes of this worker meanwhile. `None`: it had to end before there was an answer.
+    /// Tells, although this worker may have to end meanwhile: the action has a limit of its own. `None`: the program ended
+    /// before there was an answer.
     async fn send(&self, letter: &Letter) -> Option<Result<String, TellError>> {
         let to = To { group: &self.group, store: &self.office.store, trial: false };
         let telling = AssertUnwindSafe(self.action.tell(letter, &to)).catch_unwind();
@@ -136,17 +134,12 @@ impl Work {
             self.end.cancelled().await;
             sleep(FAREWELL).await;
         };
-        let handover = async {
-            self.stop.cancelled().await;
-            sleep(HANDOVER).await;
-        };
         tokio::select! {
             answer = telling => Some(answer.unwrap_or_else(|_| {
                 error!(action.name = %self.name, "the program failed over an alert; please report what the log says above");
                 Err(TellError::passing("the program failed over it; its log says where"))
             })),
             () = farewell => None,
-            () = handover => None,
         }
     }
 

@@ -6,18 +6,20 @@ use fletchck_shared::{ActionName, config};
 use futures_util::FutureExt;
 use tokio::time::{Instant, sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{error, warn};
+use tracing::error;
 
 use super::{
     Office, Roster,
+    adoption::{Busy, adopt},
     failing::Again,
+    held::{Holds, Wait},
     holdups::Holdups,
-    memory::{Memory, UNSTORED},
+    memory::Memory,
     next::Next,
     pace::Pace,
     parts::Parts,
 };
-use crate::{actions::Action, chain};
+use crate::actions::Action;
 
 /// Pause after the first failure to tell; it doubles with every further one.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(2);
@@ -38,10 +40,10 @@ pub(super) struct Work {
     pub(super) parts: Parts,
     /// Whether there may be letters that were sent, of which nobody knows what became of them.
     pub(super) cut_off: bool,
-    /// What the workers of groups knew that are no more, where this one takes over from them.
-    pub(super) orphans: Vec<Arc<Memory>>,
     pub(super) roster: Arc<Roster>,
-    /// The workers before this one.
+    /// That it has not ended.
+    pub(super) busy: Busy,
+    /// The worker of this group before this one.
     pub(super) before: Option<TaskTracker>,
     /// Ends this worker.
     pub(super) stop: CancellationToken,
@@ -50,12 +52,24 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// Begins once the workers before it have ended, and tells until it is told to end. Should it fail over something, it
-    /// is said and it goes on: nobody else would tell what it does not.
+    /// Begins once the worker before it has ended, and tells until it is told to end. Where its group is no more by then,
+    /// others tell the rest.
     pub(super) async fn stay(mut self) {
         if let Some(before) = self.before.take() {
             before.wait().await;
         }
+        self.go_on_whatever_comes().await;
+        let Self { name, group, office, roster, busy, end, .. } = self;
+        drop(busy);
+        let stays = roster.groups(&name).is_some_and(|groups| groups.contains(&group));
+        if !stays && !end.is_cancelled() {
+            adopt(&name, &office, &roster).await;
+        }
+    }
+
+    /// Tells until it is told to end. Should it fail over something, it is said and it goes on: nobody else would tell what
+    /// it does not.
+    async fn go_on_whatever_comes(&mut self) {
         let mut rest = FIRST_PAUSE;
         loop {
             let began = Instant::now();
@@ -76,7 +90,10 @@ impl Work {
 
     async fn go_on(&mut self) {
         self.cut_off = true;
-        self.adopt().await;
+        let groups = self.roster.groups(&self.name);
+        if groups.is_some_and(|groups| groups.first() == Some(&self.group)) {
+            adopt(&self.name, &self.office, &self.roster).await;
+        }
         let stored = self.office.store.delivery_stored();
         let nudged = self.roster.nudged(&self.name);
         let memory = self.memory.clone();
@@ -93,13 +110,14 @@ impl Work {
                 Next::GiveUp(pending, failure) => {
                     Err(Some(self.note_failed(&pending, &failure, Again::Together).await))
                 }
-                Next::Wait(pause) => Ok(pause),
-                Next::Rest => Ok(Duration::MAX),
+                Next::Wait(pause, wait) => Ok((pause, wait)),
+                Next::Rest => Ok((Duration::MAX, None)),
             };
-            let pause = match failed {
-                Ok(pause) => pause,
+            let (pause, wait) = match failed {
+                Ok(wait) => wait,
                 // What fails is not tried sooner because there is more of it, stored or not.
                 Err(Some(pause)) => {
+                    self.hold(Some((Wait::Retry, pause)));
                     tokio::select! {
                         () = self.stop.cancelled() => {}
                         () = nudge => self.holdups.clear(),
@@ -109,6 +127,7 @@ impl Work {
                 }
                 Err(None) => continue,
             };
+            self.hold(wait.map(|wait| (wait, pause)));
             let noted = memory.to_note().is_empty();
             let pause = if noted { pause } else { pause.min(FIRST_PAUSE) };
             tokio::select! {
@@ -121,26 +140,8 @@ impl Work {
         }
     }
 
-    /// Takes over what was meant for groups that this action no longer has.
-    async fn adopt(&mut self) {
-        for orphan in self.orphans.drain(..) {
-            let lost = self.memory.take_over(&orphan);
-            if lost > 0 {
-                error!(action.name = %self.name, "{lost} alerts are lost: more than {UNSTORED} wait that could not be stored");
-            }
-        }
-        let Some(groups) = self.roster.groups(&self.name) else { return };
-        if groups.first() != Some(&self.group) {
-            return;
-        }
-        match self.office.store.regroup_deliveries(&self.name, groups).await {
-            Ok(0) => {}
-            Ok(moved) => {
-                warn!(action.name = %self.name, "{moved} alerts for recipients who are no more are told to the first of those there are");
-            }
-            Err(reason) => {
-                error!(action.name = %self.name, error = chain(&reason), "what recipients who are no more were to be told cannot be told to others");
-            }
-        }
+    /// Says what it waits for, with everything and with some checks.
+    fn hold(&self, wait: Option<(Wait, Duration)>) {
+        self.memory.hold(Holds::new(wait, self.holdups.waiting()));
     }
 }

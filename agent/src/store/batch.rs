@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use fletchck_shared::{ActionName, AgentId, CheckName, State, Transition, policy::Silence};
-use rusqlite::{Connection, params};
+use fletchck_shared::{
+    ActionName, AgentId, CheckName, State, Transition,
+    policy::{Ack, Silence},
+};
+use rusqlite::{Connection, OptionalExtension, params};
 use tracing::warn;
 
 use super::{
@@ -81,7 +84,8 @@ pub struct OutgoingRow {
 }
 
 impl Batch {
-    /// Whether it must be on the disk before anything else happens: what people must hear of, and what they decided.
+    /// Whether it must be on the disk before anything else happens: what people must hear of, and what they decided, as far
+    /// as it is not in the states.
     fn must_last(&self) -> bool {
         !(self.transitions.is_empty()
             && self.deliveries.is_empty()
@@ -178,7 +182,8 @@ impl Store {
 
 /// The highest id that a delivery was given.
 fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<i64> {
-    let durable = if batch.must_last() { "FULL" } else { "NORMAL" };
+    let must_last = batch.must_last() || changes_an_ack(connection, batch)?;
+    let durable = if must_last { "FULL" } else { "NORMAL" };
     connection.pragma_update(None, "synchronous", durable)?;
     let change = connection.transaction()?;
     {
@@ -269,6 +274,65 @@ fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<i64> {
     Ok(last)
 }
 
+/// Whether somebody has taken a failure on, or given it back, since these states were stored.
+fn changes_an_ack(connection: &Connection, batch: &Batch) -> rusqlite::Result<bool> {
+    // Nearly no state has one, and of those that have none nothing is taken apart.
+    let mut stored = connection.prepare_cached(
+        "SELECT json_extract(state, '$.alert.ack') FROM checks
+         WHERE name = ?1 AND instr(state, '\"ack\"')",
+    )?;
+    for (name, state) in &batch.states {
+        let stored: Option<String> =
+            stored.query_row([name.as_str()], |row| row.get(0)).optional()?.flatten();
+        let stored = stored.map(|ack| serde_json::from_str::<Ack>(&ack));
+        // One that cannot be read is another one.
+        if stored.transpose().map_or(true, |stored| stored != state.alert.ack) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 pub(super) fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_takes_a_failure_on_or_gives_it_back_does_so_for_good() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("site.db")).expect("a store");
+        let name = CheckName::try_from("web").expect("a name");
+        let ack = Ack {
+            by: "ann".into(),
+            at: DateTime::UNIX_EPOCH,
+            comment: "on my \"ack\"".into(),
+            sticky: false,
+            until: None,
+            failure: None,
+            told: false,
+        };
+        let later = Ack { comment: "later".into(), ..ack.clone() };
+        for (ack, lasts) in [
+            (None, false),
+            (Some(&ack), true),
+            (Some(&ack), false),
+            (Some(&later), true),
+            (None, true),
+            (None, false),
+        ] {
+            let mut state = State { log: vec!["it says \"ack\"".into()], ..State::default() };
+            state.alert.ack = ack.cloned();
+            let batch = Batch { states: [(name.clone(), state)].into(), ..Batch::default() };
+            store.commit(batch).await.map_err(|(_, reason)| reason).expect("stored");
+            let waits = |db: &mut Connection| {
+                db.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))
+            };
+            // 2 waits for the disk with each commit.
+            assert_eq!(store.call(waits).await.expect("read") == 2, lasts, "{ack:?}");
+        }
+    }
 }

@@ -144,7 +144,8 @@ impl Store {
     }
 
     /// Moves deliveries to groups that an action no longer has to the first of those it has, so that they are told to
-    /// someone, and notes that it is that one whom others stood in for, or that stood in. How many deliveries those are.
+    /// someone, and notes that it is that one whom others stood in for, or that stood in. Those of groups that are `busy` stay
+    /// as they are. How many deliveries those are.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -152,12 +153,14 @@ impl Store {
         &self,
         action: &ActionName,
         groups: Vec<String>,
+        busy: Vec<String>,
     ) -> Result<usize, StoreError> {
         let action = action.clone();
         let moved = self
             .call(move |connection| {
-                let known = serde_json::Value::from(groups.clone()).to_string();
                 let first = groups.first().map_or("", String::as_str);
+                let known = serde_json::Value::from_iter(groups.iter().chain(&busy).cloned());
+                let known = known.to_string();
                 let change = connection.transaction()?;
                 let moved = change.execute(
                     "UPDATE deliveries SET grp = ?2, letter = NULL WHERE action = ?1 AND dead IS NULL

@@ -125,7 +125,7 @@ pub(super) fn hand(
 }
 
 /// Whoever stood in for a group that an action no longer has, or was such a group, stands in for the first of those it has,
-/// or is that. `known` is a list of those, in JSON.
+/// or is that. `known` is a list, in JSON, of those that it has and those that are to stay.
 pub(super) fn regroup(
     change: &Transaction<'_>,
     action: &str,
@@ -188,4 +188,54 @@ fn end_already(change: &Transaction<'_>, tried: &Tried, given_up: i64) -> rusqli
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use fletchck_shared::ActionName;
+
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn of_recipients_who_become_one_an_end_that_one_has_still_to_hear_is_still_to_be_heard() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("site.db")).expect("a store");
+        let fill = |db: &mut rusqlite::Connection| {
+            db.execute_batch(
+                "INSERT INTO handed (name, action, grp, heir, heir_grp, ended) VALUES
+                 ('one', 'mail', 'ann', 'sms', 'old', 4), ('one', 'mail', 'bob', 'sms', 'old', NULL),
+                 ('two', 'mail', 'ann', 'sms', 'old', 4), ('two', 'mail', 'bob', 'sms', 'old', 9),
+                 ('three', 'mail', 'cleo', 'sms', 'old', NULL), ('three', 'mail', 'ann', 'sms', 'old', 4),
+                 ('four', 'mail', 'dan', 'sms', 'old', 4), ('four', 'web', '', 'sms', 'old', NULL)",
+            )
+        };
+        store.call(fill).await.expect("filled");
+        let name = |name| ActionName::try_from(name).expect("a name");
+        let moved = [
+            (name("mail"), vec!["cleo".to_owned()], vec!["dan".to_owned()]),
+            (name("sms"), vec!["new".into()], Vec::new()),
+        ];
+        for (action, groups, busy) in moved {
+            store.regroup_deliveries(&action, groups, busy).await.expect("moved");
+        }
+        let read = |db: &mut rusqlite::Connection| {
+            let mut select = db.prepare(
+                "SELECT name || ' ' || action || '/' || grp || ' ' || heir || '/' || heir_grp
+                     || ' ' || coalesce(ended, 'waits')
+                 FROM handed ORDER BY name, action",
+            )?;
+            select.query_map((), |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()
+        };
+        let rows = store.call(read).await.expect("read");
+        assert_eq!(
+            rows,
+            [
+                "four mail/dan sms/new 4",
+                "four web/ sms/new waits",
+                "one mail/cleo sms/new waits",
+                "three mail/cleo sms/new waits",
+                "two mail/cleo sms/new 9",
+            ]
+        );
+    }
 }

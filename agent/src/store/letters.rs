@@ -1,7 +1,7 @@
 //! Which deliveries were sent in one letter, so that one whose fate is unknown is sent again as it was.
 
 use fletchck_shared::ActionName;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use super::{PendingDelivery, Store, StoreError, deliveries::time};
 
@@ -16,16 +16,9 @@ impl Store {
             let lasting: i64 =
                 connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
             connection.pragma_update(None, "synchronous", "NORMAL")?;
-            let change = connection.transaction()?;
-            {
-                let mut note =
-                    change.prepare_cached("UPDATE deliveries SET letter = ?2 WHERE id = ?1")?;
-                for id in &ids {
-                    note.execute(params![id, letter])?;
-                }
-            }
-            change.commit()?;
-            connection.pragma_update(None, "synchronous", lasting)
+            let noted = note(connection, &ids, &letter);
+            connection.pragma_update(None, "synchronous", lasting)?;
+            noted
         })
         .await
     }
@@ -63,4 +56,15 @@ impl Store {
         })
         .await
     }
+}
+
+fn note(connection: &mut Connection, ids: &[i64], letter: &str) -> rusqlite::Result<()> {
+    let change = connection.transaction()?;
+    {
+        let mut note = change.prepare_cached("UPDATE deliveries SET letter = ?2 WHERE id = ?1")?;
+        for id in ids {
+            note.execute(params![id, letter])?;
+        }
+    }
+    change.commit()
 }

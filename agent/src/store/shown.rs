@@ -1,6 +1,7 @@
 //! What is still to be told, and what was given up, as people see it and decide about it.
 
 use chrono::{DateTime, Utc};
+use fletchck_shared::CheckName;
 use rusqlite::{Row, params};
 use serde::Serialize;
 
@@ -59,6 +60,28 @@ impl Store {
             let mut select = connection.prepare_cached(&query)?;
             let rows = select.query_map([i64::try_from(most).unwrap_or(i64::MAX)], shown)?;
             // One that cannot be read is in the log already.
+            rows.filter_map(Result::transpose).collect()
+        })
+        .await
+    }
+
+    /// Deliveries of a check that wait, latest first, `most` at most.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn waiting_for(
+        &self,
+        check: &CheckName,
+        most: usize,
+    ) -> Result<Vec<ShownDelivery>, StoreError> {
+        let check = check.clone();
+        self.call(move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT id, action, grp, notice, made, tries, error, dead, heir FROM deliveries
+                 WHERE dead IS NULL AND name = ?1 ORDER BY id DESC LIMIT ?2",
+            )?;
+            let most = i64::try_from(most).unwrap_or(i64::MAX);
+            let rows = select.query_map(params![check.as_str(), most], shown)?;
             rows.filter_map(Result::transpose).collect()
         })
         .await

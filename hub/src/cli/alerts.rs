@@ -108,8 +108,15 @@ fn show(out: &mut impl Write, document: &Value) -> io::Result<()> {
                 error if error.is_empty() => String::new(),
                 error => format!(": {error}"),
             };
+            let why = match text(&told["why"]) {
+                why if why.is_empty() => String::new(),
+                why => format!("; it {why}"),
+            };
             let (id, word, when) = (&told["id"], text(&told["word"]), text(&told["when"]));
-            writeln!(out, "{what} {id}: {word} {check} to {action}{group}, since {when}{error}")?;
+            writeln!(
+                out,
+                "{what} {id}: {word} {check} to {action}{group}, since {when}{error}{why}"
+            )?;
         }
         let shown = list(key).len() as u64;
         let more = document[format!("{key}Count")].as_u64().unwrap_or(shown).saturating_sub(shown);

@@ -20,6 +20,7 @@ use tracing::info;
 
 use super::{
     WebState,
+    alerts::page::waits,
     page::{self, Frame, check_address},
     user::User,
     views::{self, sentence},
@@ -48,6 +49,8 @@ struct CheckPage<'a> {
     view: &'a CheckView,
     stamp: String,
     detail: String,
+    /// Why what there is to tell of it is not told yet.
+    waits: Vec<String>,
 }
 
 #[derive(Template)]
@@ -90,7 +93,7 @@ pub(super) async fn get(
     user: User,
     Path(name): Path<String>,
 ) -> Response {
-    show(&state, &user, &name)
+    show(&state, &user, &name).await
 }
 
 /// `GET /check?name=…`.
@@ -99,7 +102,7 @@ pub(super) async fn by_name(
     user: User,
     Query(ByName { name }): Query<ByName>,
 ) -> Response {
-    show(&state, &user, &name)
+    show(&state, &user, &name).await
 }
 
 /// `POST /run`.
@@ -193,15 +196,15 @@ fn acknowledged(ack: &Ack, zone: Tz) -> String {
     said
 }
 
-fn show(state: &WebState, user: &User, name: &str) -> Response {
+async fn show(state: &WebState, user: &User, name: &str) -> Response {
     // The stamp first: what changes in between is then sent once more, and not missed.
     let stamp = state.stamp();
     let Some(view) = state.board().check(name) else {
         let sentence = "There is no check of this name. It may have been renamed or deleted; the overview has all there are.";
         return page::error(StatusCode::NOT_FOUND, sentence);
     };
-    let frame = Frame::of(state, user);
-    page::show(&CheckPage { frame, view: &view, stamp, detail: detail(&view) })
+    let (frame, waits) = (Frame::of(state, user), waits(state, &view).await);
+    page::show(&CheckPage { frame, view: &view, stamp, detail: detail(&view), waits })
 }
 
 /// Has the engine do what a form orders, and leads to where its effect is seen.

@@ -1,7 +1,7 @@
 //! What each preset asks of its service.
 
 use anyhow::{Context as _, Result, ensure};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use fletchck_agent::actions::{self, Letter};
 use fletchck_shared::policy::News;
 use fletchck_tests::{
@@ -10,8 +10,19 @@ use fletchck_tests::{
 };
 use serde_json::{Value, json};
 
+/// When it was asked, and of what.
+struct Asking {
+    /// When what is told happened.
+    at: DateTime<Utc>,
+    /// Since when the check fails, or had failed.
+    since: DateTime<Utc>,
+    /// Between these two times it was asked.
+    began: DateTime<Utc>,
+    done: DateTime<Utc>,
+}
+
 /// What was asked, as a person would write it down.
-fn seen(asked: &[Asked]) -> Result<String> {
+fn seen(asked: &[Asked], asking: &Asking) -> Result<String> {
     let mut seen = String::new();
     for asked in asked {
         seen.push_str(&format!("{} {}\n", asked.method, asked.path));
@@ -21,7 +32,8 @@ fn seen(asked: &[Asked]) -> Result<String> {
             }
         }
         if asked.header("content-type") == "application/json" {
-            seen.push_str(&serde_json::to_string_pretty(&without_clock(asked.json()?)?)?);
+            let asked = without_clock(asked.json()?, asking)?;
+            seen.push_str(&serde_json::to_string_pretty(&asked)?);
         } else {
             for (name, value) in asked.form() {
                 seen.push_str(&format!("{name} = {value:?}\n"));
@@ -32,14 +44,26 @@ fn seen(asked: &[Asked]) -> Result<String> {
     Ok(seen)
 }
 
-/// An end of an alert goes by the clock of whoever tells it, and so does the beginning of one that has ended.
-fn without_clock(mut asked: Value) -> Result<Value> {
+/// How long an alert stays that is not told of again.
+const STAYS: TimeDelta = TimeDelta::days(365);
+
+/// An end of an alert goes by the clock of whoever tells it, and so does the beginning of one that has ended: both are
+/// what they have to be by that clock, and words stand for them.
+fn without_clock(mut asked: Value, asking: &Asking) -> Result<Value> {
+    let Asking { at, since, began, done } = *asking;
     for alert in asked.as_array_mut().into_iter().flatten() {
-        let Some(end) = alert["endsAt"].as_str() else { continue };
-        let to_come = DateTime::parse_from_rfc3339(end)? > Utc::now();
-        alert["endsAt"] = if to_come { "to come" } else { "past" }.into();
-        if !to_come {
-            alert["startsAt"] = "past".into();
+        let time = |key: &str| alert[key].as_str().map(str::parse::<DateTime<Utc>>).transpose();
+        let Some(end) = time("endsAt")? else { continue };
+        let start = time("startsAt")?.context("a beginning")?;
+        if end > done {
+            ensure!((began + STAYS..=done + STAYS).contains(&end), "it stays for a while: {alert}");
+            ensure!(start == since, "it began when it failed: {alert}");
+            alert["endsAt"] = "to come".into();
+        } else {
+            // What has not happened by the clock here happens now.
+            ensure!((at.min(began)..=at.min(done)).contains(&end), "it ended then: {alert}");
+            ensure!(start == since.min(end), "it began before: {alert}");
+            (alert["startsAt"], alert["endsAt"]) = ("past".into(), "past".into());
         }
     }
     Ok(asked)
@@ -51,11 +75,17 @@ async fn both(kind: &str, options: &Value) -> Result<String> {
     let mut options = options.clone();
     let path = options["url"].as_str().context("a path")?;
     options["url"] = format!("{}{path}", sink.url()).into();
+    let mut all = String::new();
     for news in [News::Failed, News::Recovered] {
-        let answer = tell::ours(kind, &options, &letter([notice("web", news)?])?).await?;
+        let notice = notice("web", news)?;
+        let (at, since) = (notice.at, notice.since.context("it failed")?);
+        let began = Utc::now();
+        let answer = tell::ours(kind, &options, &letter([notice])?).await?;
         ensure!(answer == Ok("200 OK: ok".into()), "{answer:?}");
+        let asking = Asking { at, since, began, done: Utc::now() };
+        all.push_str(&seen(&sink.asked(), &asking)?);
     }
-    seen(&sink.asked())
+    Ok(all)
 }
 
 macro_rules! asks {

@@ -3,6 +3,8 @@
 mod clock;
 mod failover;
 mod faults;
+mod handover;
+mod held;
 mod pauses;
 mod rate;
 mod refused;
@@ -22,6 +24,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use fletchck_shared::{CheckName, Severity, policy::News};
 use parking_lot::Mutex;
+use rusqlite::ErrorCode;
 use tokio::time::Instant;
 
 use super::*;
@@ -201,10 +204,10 @@ impl Desk {
     /// Has an ear told by these rules, as a type whose messages are gathered or not.
     fn employ(&mut self, action: &str, ear: &Arc<Ear>, gathers: bool, rules: config::Delivery) {
         let name = ActionName::try_from(action).expect("a name");
-        let (memories, orphans) = self.roster.enter(&name, ear.clone());
-        let mut orphans = orphans;
+        let memories = self.roster.enter(&name, ear.clone(), rules.quiet.clone());
         for (group, memory) in memories {
             let work = Work {
+                busy: self.roster.begin(&name, &group),
                 name: name.clone(),
                 group,
                 action: ear.clone(),
@@ -215,7 +218,6 @@ impl Desk {
                 holdups: Holdups::default(),
                 parts: Parts::default(),
                 cut_off: true,
-                orphans: std::mem::take(&mut orphans),
                 roster: self.roster.clone(),
                 before: None,
                 stop: self.stop.child_token(),
@@ -298,6 +300,31 @@ impl Desk {
     async fn refuse(&self, refuses: bool) {
         let pragma = format!("PRAGMA query_only = {}", u8::from(refuses));
         self.store.call(move |db| db.execute_batch(&pragma)).await.expect("set");
+    }
+
+    /// Has the store be as large as it may be, to the last page, as on a full disk, or not.
+    async fn fill(&self, full: bool) {
+        let fill = move |db: &mut rusqlite::Connection| {
+            db.execute_batch("PRAGMA max_page_count = 1000000000")?;
+            db.execute("DELETE FROM meta WHERE key LIKE 'ballast%'", ())?;
+            if !full {
+                return Ok(());
+            }
+            let pages: i64 = db.pragma_query_value(None, "page_count", |row| row.get(0))?;
+            db.execute_batch(&format!("PRAGMA max_page_count = {pages}"))?;
+            let ballast = |size: usize, n: usize| (format!("ballast {size} {n}"), "x".repeat(size));
+            for size in [2000, 500, 100] {
+                for n in 0.. {
+                    let put = db.execute("INSERT INTO meta VALUES (?1, ?2)", ballast(size, n));
+                    match put {
+                        Err(full) if full.sqlite_error_code() == Some(ErrorCode::DiskFull) => break,
+                        other => other?,
+                    };
+                }
+            }
+            Ok(())
+        };
+        self.store.call(fill).await.expect("filled");
     }
 
     async fn dead(&self) -> Vec<ShownDelivery> {

@@ -77,3 +77,26 @@ async fn what_was_cut_off_with_what_had_been_given_up_is_sent_again_with_it() {
     assert_eq!(first[0].1, "a:F b:FP");
     assert_eq!(told[2..], [first[0].clone(), (told[3].0.clone(), "a:P".into())]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_cut_off_is_tried_again_in_pauses_and_holds_up_no_other_check() {
+    let hanging = Arc::new(Ear { hangs: true, ..Ear::default() });
+    let (mut desk, ear) = (Desk::open(), Arc::<Ear>::default());
+    desk.employ("mail", &hanging, false, at_once());
+    desk.put("a:F").await;
+    desk.put("a:P b:F").await;
+    desk.dismiss().await;
+    *ear.dislikes.lock() = Some("a".into());
+    desk.employ("mail", &ear, false, at_once());
+    desk.pass(secs(60)).await;
+    let ids = ear.ids();
+    let (of_a, others): (Vec<_>, Vec<_>) = ids.iter().partition(|(_, said)| said.starts_with("a:"));
+    assert!((4..=7).contains(&of_a.len()), "in growing pauses: {ids:?}");
+    assert!(of_a.iter().all(|told| **told == hanging.ids()[0]), "{ids:?}");
+    assert_eq!(others.iter().map(|(_, said)| said.as_str()).collect::<Vec<_>>(), ["b:F"]);
+    *ear.dislikes.lock() = None;
+    desk.pass(secs(120)).await;
+    let told = ear.told();
+    assert!(told[1].ends_with(" a:F") && told[2].ends_with(" a:P"), "{told:?}");
+    assert_eq!(desk.waiting().await, 0);
+}

@@ -1,6 +1,7 @@
 //! What the store refuses is told all the same.
 
 use super::*;
+use crate::store::StoreError;
 
 #[tokio::test(start_paused = true)]
 async fn a_recovery_that_could_not_be_stored_is_not_told_before_its_failure() {
@@ -81,4 +82,33 @@ async fn what_is_told_while_too_many_come_that_cannot_be_stored_takes_no_other_a
     let letters: Vec<_> =
         ear.tries.lock().iter().map(|(_, letter, _)| letter.entries.len()).collect();
     assert_eq!(letters, [1, 1000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_a_full_disk_all_is_told_once() {
+    let (mut desk, ear) = (Desk::open(), Ear::down("away"));
+    desk.employ("mail", &ear, true, at_once());
+    desk.put("a:F b:F").await;
+    desk.fill(true).await;
+    // As the engine does: what the store does not take is told all the same.
+    let new = ["c:F", "a:P"].map(|news| NewDelivery {
+        action: ActionName::try_from("mail").expect("a name"),
+        group: String::new(),
+        notice: Notice { text: "no answer ".repeat(1000), ..notice(news) },
+        made: now(),
+    });
+    let batch = Batch { deliveries: new.into(), ..Batch::default() };
+    let (batch, reason) = desk.store.commit(batch).await.expect_err("full");
+    let StoreError::Statement(reason) = reason else { panic!("{reason:?}") };
+    assert_eq!(reason.sqlite_error_code(), Some(ErrorCode::DiskFull));
+    batch.deliveries.into_iter().for_each(|new| desk.roster.tell_unstored(new));
+    desk.pass(secs(20)).await;
+    ear.up();
+    desk.pass(secs(60)).await;
+    let said = |told: &String| told.split_once(' ').expect("a time").1.to_owned();
+    assert_eq!(ear.told().iter().map(said).collect::<Vec<_>>(), ["a:FP b:F c:F"]);
+    desk.fill(false).await;
+    desk.put("d:F").await;
+    desk.pass(secs(5)).await;
+    assert_eq!((ear.told().len(), desk.waiting().await), (2, 0));
 }

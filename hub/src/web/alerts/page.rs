@@ -11,7 +11,8 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use fletchck_agent::{
-    delivery::Trial,
+    delivery::{Held, Trial, Wait},
+    engine::CheckView,
     store::{ShownDelivery, StoreError},
 };
 use fletchck_shared::{
@@ -78,6 +79,8 @@ struct Told {
     tries: u32,
     error: String,
     heir: Option<String>,
+    /// Why it is not told yet, in a clause.
+    held: Option<String>,
 }
 
 /// `GET /alerts`: a page for people, JSON for programs.
@@ -118,9 +121,13 @@ pub(in crate::web) async fn get(
         frame: Frame::of(&state, &user),
         acks: acks.collect(),
         silences: silences(&state).into_iter().map(|(row, ..)| row).collect(),
-        waiting: waiting.iter().map(told).collect(),
+        waiting: waiting
+            .iter()
+            .zip(roster.held(&waiting))
+            .map(|(one, held)| told(one, held))
+            .collect(),
         waiting_more: more((counts.0, waiting.len())),
-        dead: dead.iter().map(told).collect(),
+        dead: dead.iter().map(|one| told(one, None)).collect(),
         dead_more: more((counts.1, dead.len())),
         actions: roster.names().iter().map(ToString::to_string).collect(),
     })
@@ -171,20 +178,24 @@ fn document(
         let Row { id, checks, when, holds, .. } = row;
         json!({ "id": id, "name": name, "silence": silence, "checks": checks, "when": when, "holds": holds })
     });
+    let roster = state.engine().roster();
+    let waiting = waiting.iter().zip(roster.held(waiting)).map(|(one, held)| in_words(one, held));
     json!({
         "v": 1, "acknowledged": acks, "silences": silences.collect::<Vec<_>>(),
-        "waiting": waiting.iter().map(in_words).collect::<Vec<_>>(), "waitingCount": counts.0,
-        "givenUp": dead.iter().map(in_words).collect::<Vec<_>>(), "givenUpCount": counts.1,
-        "actions": state.engine().roster().names(),
+        "waiting": waiting.collect::<Vec<_>>(), "waitingCount": counts.0,
+        "givenUp": dead.iter().map(|one| in_words(one, None)).collect::<Vec<_>>(),
+        "givenUpCount": counts.1, "actions": roster.names(),
     })
 }
 
-/// A delivery as it is, and how its check stands and since when, in words.
-fn in_words(delivery: &ShownDelivery) -> serde_json::Value {
+/// A delivery as it is, and how its check stands, since when, and why it is not told yet, in words.
+fn in_words(delivery: &ShownDelivery, held: Option<Held>) -> serde_json::Value {
     let mut all = json!(delivery);
-    let Told { word, made, .. } = told(delivery);
+    all["held"] = json!(held);
+    let Told { word, made, held, .. } = told(delivery, held);
     all["word"] = word.into();
     all["when"] = made.into();
+    all["why"] = held.into();
     all
 }
 
@@ -255,21 +266,58 @@ fn checks_of(pattern: &Pattern) -> String {
     parts.join(", ")
 }
 
-fn told(delivery: &ShownDelivery) -> Told {
-    let notice = &delivery.notice;
-    let to = match delivery.group.as_str() {
+/// Whom a delivery goes to.
+fn whom(delivery: &ShownDelivery) -> String {
+    match delivery.group.as_str() {
         "" => delivery.action.clone(),
         group => format!("{} ({group})", delivery.action),
+    }
+}
+
+/// Why an alert is not told yet, in a clause after the name of its action.
+fn why(held: Held, zone: Tz) -> String {
+    let until = time::people(held.until, zone);
+    match held.wait {
+        Wait::Quiet => format!("waits for the end of its quiet hours at {until}"),
+        Wait::Rate => format!("has told as often as it may for now, and goes on at {until}"),
+        Wait::Retry => format!("tries again at {until}"),
+        Wait::More => format!("waits until {until} for more to tell at once"),
+    }
+}
+
+/// Why what there is to tell of a check is not told yet, a sentence for each of those who wait with it.
+pub(in crate::web) async fn waits(state: &WebState, view: &CheckView) -> Vec<String> {
+    let roster = state.engine().roster();
+    let waiting = match roster.waiting_for(&view.name, SHOWN).await {
+        Ok(waiting) => waiting,
+        Err(reason) => {
+            let reason: &dyn std::error::Error = &reason;
+            error!(error = reason, "what waits to be told of a check cannot be read: {reason}");
+            return Vec::new();
+        }
     };
+    let held = roster.held(&waiting);
+    let all = waiting.iter().zip(held);
+    let mut said: Vec<_> = all
+        .filter_map(|(one, held)| Some(format!("{} {}.", whom(one), why(held?, view.zone))))
+        .collect();
+    said.sort();
+    said.dedup();
+    said
+}
+
+fn told(delivery: &ShownDelivery, held: Option<Held>) -> Told {
+    let notice = &delivery.notice;
     Told {
         id: delivery.id,
         address: check_address(notice.check.as_str()),
         check: notice.check.to_string(),
         word: notice.word(),
-        to,
+        to: whom(delivery),
         made: time::people(delivery.dead.unwrap_or(delivery.made), notice.zone),
         tries: delivery.tries,
         error: delivery.error.clone().unwrap_or_default(),
         heir: delivery.heir.clone(),
+        held: held.map(|held| why(held, notice.zone)),
     }
 }

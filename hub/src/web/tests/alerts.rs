@@ -29,12 +29,12 @@ use tokio_util::sync::CancellationToken;
 use super::client::{Answer, Browser, admin_of};
 
 /// A site whose check `disk` fails until its folder is made, with an action that tells a service of the web.
-struct Running {
+pub(super) struct Running {
     engine: Engine,
     admin: Browser,
     token: String,
     service: Service,
-    folder: TempDir,
+    pub(super) folder: TempDir,
     _stop: tokio_util::sync::DropGuard,
 }
 
@@ -108,6 +108,11 @@ impl Running {
     }
 
     async fn start(status: u16) -> Self {
+        Self::of(site, status).await
+    }
+
+    /// The site that is configured like this, with the path of its volume and the port of its service.
+    pub(super) async fn of(site: fn(&Path, u16) -> Value, status: u16) -> Self {
         // Whichever test comes first.
         fletchck_agent::install_crypto().ok();
         let folder = tempfile::tempdir().expect("a folder");
@@ -127,19 +132,19 @@ impl Running {
         Self { engine, admin, token, service, folder, _stop: stop.drop_guard() }
     }
 
-    async fn post(&mut self, address: &str, form: &[(&str, &str)]) -> Answer {
+    pub(super) async fn post(&mut self, address: &str, form: &[(&str, &str)]) -> Answer {
         let token = self.token.clone();
         let form = [&[("token", token.as_str())], form].concat();
         self.admin.post(address, &form).await
     }
 
-    async fn page(&mut self, address: &str) -> String {
+    pub(super) async fn page(&mut self, address: &str) -> String {
         let answer = self.admin.get(address).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
         answer.body
     }
 
-    async fn until(&self, there: impl Fn(&Board) -> bool) {
+    pub(super) async fn until(&self, there: impl Fn(&Board) -> bool) {
         for _ in 0..2000 {
             if there(self.engine.handle.board()) {
                 return;
@@ -150,7 +155,7 @@ impl Running {
     }
 
     /// Waits until `/alerts` has this text.
-    async fn until_page(&mut self, text: &str) -> String {
+    pub(super) async fn until_page(&mut self, text: &str) -> String {
         for _ in 0..2000 {
             let page = self.page("/alerts").await;
             if page.contains(text) {
@@ -162,7 +167,7 @@ impl Running {
     }
 
     /// Waits until the service was told this often.
-    async fn until_told(&self, times: usize) {
+    pub(super) async fn until_told(&self, times: usize) {
         for _ in 0..2000 {
             if self.service.told.load(Relaxed) >= times {
                 return;

@@ -2,6 +2,7 @@
 
 mod alerts;
 pub(super) mod client;
+mod held;
 mod live;
 mod login;
 mod names;
