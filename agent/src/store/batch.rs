@@ -37,6 +37,8 @@ pub struct Batch {
     pub remotes: HashMap<CheckName, RemoteRow>,
     /// Labels of agents; none: they are forgotten.
     pub labels: HashMap<AgentId, BTreeMap<String, String>>,
+    /// For how long this site has listened to others, where that is worth noting.
+    pub lives: Option<Vec<super::Life>>,
     /// When somebody asked whether the store takes anything.
     pub pulse: Option<DateTime<Utc>>,
     /// Checks that are gone, with all that was kept of them but their transitions.
@@ -101,6 +103,7 @@ impl Batch {
             && self.outgoing.is_empty()
             && self.remotes.is_empty()
             && self.labels.is_empty()
+            && self.lives.is_none()
             && self.pulse.is_none()
             && self.removed.is_empty()
     }
@@ -246,6 +249,9 @@ fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()> {
             ended.execute([id])?;
         }
         labels::write(&change, &batch.labels)?;
+        if let Some(lives) = &batch.lives {
+            super::lives::write(&change, lives)?;
+        }
         if let Some(at) = batch.pulse {
             change
                 .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('pulse', ?1)")?
@@ -264,6 +270,6 @@ fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()> {
     change.commit()
 }
 
-pub(super) fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
+pub(super) fn json<T: serde::Serialize + ?Sized>(value: &T) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
 }

@@ -9,6 +9,7 @@ mod deliveries;
 mod error;
 mod handed;
 mod labels;
+mod lives;
 mod outbox;
 mod retained;
 mod rows;
@@ -29,6 +30,7 @@ use tracing::error;
 pub use batch::{Batch, Mark, NewDelivery, OutgoingRow, SilenceId};
 pub use deliveries::{Pending, PendingDelivery, Revived, ShownDelivery, Tried};
 pub use error::StoreError;
+pub use lives::Life;
 pub use retained::{RetainedChange, RetainedRow};
 pub use rows::{CheckRow, Past, RemoteRow};
 
