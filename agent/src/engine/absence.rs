@@ -1,6 +1,6 @@
 //! Checks that are not heard: when silence is a failure, and when it is somebody else's.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use fletchck_shared::{
     AgentId, CheckName, Outcome,
     state::{Cover, Seen},
@@ -10,14 +10,6 @@ use fletchck_shared::{
 
 use super::{core::Core, entry::Entry};
 use crate::checks::Plan;
-
-/// How long everyone has to be heard after this site was away, or the whole of their time, if that is less.
-///
-/// Each start gives that anew, so a site that never runs for ten minutes at a stretch misses nobody. Adding up what earlier
-/// lives have listened for would mend that, and the sum would be wrong where it matters: it has to leave out the time
-/// without a broker, and what a step of the clock took back, and a life that ended by a crash leaves none. A site that is
-/// started anew all the time is itself what is to be mended, and its heartbeat says so.
-const LISTEN: TimeDelta = TimeDelta::minutes(10);
 
 impl Core {
     /// Sets the alarm for when a check will have been silent for too long, where none is set. An alarm that comes too early, because
@@ -41,8 +33,9 @@ impl Core {
             return;
         }
         let awaited = *entry.state.awaited.get_or_insert(now);
-        let while_away = now - longest + longest.min(LISTEN);
-        entry.silent_since = heard.unwrap_or(awaited).max(awaited).max(while_away).min(now);
+        let last = heard.unwrap_or(awaited).max(awaited);
+        let while_away = now - longest + self.listening.grace(last, longest);
+        entry.silent_since = last.max(while_away).min(now);
         self.alarms.remove(name);
         self.watch(name);
     }
@@ -137,6 +130,7 @@ impl Core {
     /// The clock was set, or the machine slept: nobody could be heard as long as the clock says, so every agent has its
     /// whole time again, and nobody has more than that.
     pub(super) fn clock_stepped(&mut self) {
+        self.listen_anew();
         self.count_silence_anew();
         self.hear_anew();
     }
@@ -155,9 +149,11 @@ impl Core {
             self.count_silence_anew();
         } else {
             // It was not away: it is this site that was.
+            let listening = self.listening.clone();
             self.count_silence(|entry, now| {
-                let (longest, _) = entry.patience()?;
-                Some(entry.silent_since.max(now - longest + longest.min(LISTEN)))
+                let (longest, heard) = entry.patience()?;
+                let last = heard.max(entry.state.awaited)?;
+                Some(entry.silent_since.max(now - longest + listening.grace(last, longest)))
             });
         }
         self.greet_broker();

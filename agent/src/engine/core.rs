@@ -23,6 +23,7 @@ use super::{
     entry::Entry,
     event::{Event, RunId},
     left::Left,
+    listening::Listening,
     refusing::Refusing,
 };
 use crate::{
@@ -60,6 +61,8 @@ pub(super) struct Core {
     pub(super) broker_away: Option<Away>,
     /// Whether it was ever there since the start.
     pub(super) broker_seen: bool,
+    /// For how long others could be heard, over all lives.
+    pub(super) listening: Listening,
     /// Silences that people made while the site ran.
     pub(super) silences: BTreeMap<SilenceId, Silence>,
     /// Number of the next of them.
@@ -178,6 +181,7 @@ impl Core {
     /// Stores what has changed in one transaction, and shows it then. A store that refuses is said so, keeps nobody from
     /// being told, and is tried again with the next commit.
     pub(super) async fn commit(&mut self) {
+        self.listen();
         for name in &self.touched {
             if let Some(entry) = self.entries.get(name) {
                 self.batch.states.insert(name.clone(), entry.state.clone());

@@ -18,6 +18,7 @@ mod entry;
 mod event;
 mod handle;
 mod left;
+mod listening;
 mod publish;
 mod pulse;
 mod push;
@@ -45,7 +46,7 @@ pub use clock::Clock;
 pub use handle::{Handle, Heard, Inbox, Learned, Refused, Request};
 pub use push::Ping;
 
-use self::{core::Core, event::Event};
+use self::{core::Core, event::Event, listening::Listening};
 use crate::{
     delivery::{Delivery, Office},
     scheduler::Scheduler,
@@ -142,6 +143,8 @@ impl Engine {
         let past = store.past().await?;
         let (silences, next_silence) = store.silences().await?;
         let labels = store.labels().await?;
+        let lives = store.lives().await?;
+        let (now, passed) = (identity.clock.now(), identity.clock.passed());
         let board = Arc::new(Board::default());
         let office = Office {
             store: store.clone(),
@@ -169,6 +172,7 @@ impl Engine {
             to_begin: Vec::new(),
             broker_away: None,
             broker_seen: false,
+            listening: Listening::begin(lives, now, passed),
             silences,
             next_silence,
             silences_changed: true,

@@ -40,6 +40,8 @@ pub struct Batch {
     pub remotes: HashMap<CheckName, RemoteRow>,
     /// Labels of agents; none: they are forgotten.
     pub labels: HashMap<AgentId, BTreeMap<String, String>>,
+    /// For how long this site has listened to others, where that is worth noting.
+    pub lives: Option<Vec<super::Life>>,
     /// When somebody asked whether the store takes anything.
     pub pulse: Option<DateTime<Utc>>,
     /// Checks that are gone, with all that was kept of them but their transitions.
@@ -105,6 +107,7 @@ impl Batch {
             && self.outgoing.is_empty()
             && self.remotes.is_empty()
             && self.labels.is_empty()
+            && self.lives.is_none()
             && self.pulse.is_none()
             && self.removed.is_empty()
     }
@@ -254,6 +257,9 @@ fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<i64> {
             ended.execute([id])?;
         }
         labels::write(&change, &batch.labels)?;
+        if let Some(lives) = &batch.lives {
+            super::lives::write(&change, lives)?;
+        }
         if let Some(at) = batch.pulse {
             change
                 .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('pulse', ?1)")?
@@ -293,7 +299,7 @@ fn changes_an_ack(connection: &Connection, batch: &Batch) -> rusqlite::Result<bo
     Ok(false)
 }
 
-pub(super) fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
+pub(super) fn json<T: serde::Serialize + ?Sized>(value: &T) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
 }
 

@@ -6,6 +6,7 @@ mod grades;
 mod local;
 mod pulse;
 mod push;
+mod recipients;
 mod remote;
 
 use std::{path::Path, sync::Arc, sync::Mutex};

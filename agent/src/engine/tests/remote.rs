@@ -339,8 +339,8 @@ async fn a_broker_that_is_there_after_each_start_gives_nobody_all_their_time_aga
         running.ask(Request::Run(name("root"))).await;
         running.view("root").state.word()
     };
-    // It has a while to be heard since the last start, and no more.
-    running.wall.pass(TimeDelta::seconds(599));
+    // It has time to come back since the last start, and no more: it was listened for long enough before.
+    running.wall.pass(TimeDelta::seconds(119));
     assert_eq!(word(&running).await, "pass");
     running.wall.pass(TimeDelta::seconds(1));
     assert_eq!(word(&running).await, "fail");
@@ -353,6 +353,31 @@ async fn a_broker_that_is_there_after_each_start_gives_nobody_all_their_time_aga
     assert_eq!(word(&running).await, "pass");
     running.wall.pass(TimeDelta::seconds(1));
     assert_eq!(word(&running).await, "fail");
+}
+
+#[tokio::test]
+async fn a_hub_that_never_runs_for_ten_minutes_at_a_stretch_misses_a_remote_check() {
+    let config =
+        json!({ "checks": { "root": { "type": "remote", "options": { "timeout": 3600 } } } });
+    let mut running = Running::start(config.clone()).await;
+    running.ask(Request::BrokerBack).await;
+    running.hear(None, "v1/root", &message(&running, "root", false, 0)).await;
+    let heard = running.wall.now();
+    // Five minutes each, of which four with a broker, and as long in between.
+    while running.wall.now() - heard < TimeDelta::minutes(58) {
+        running = running.restart(config.clone()).await;
+        running.pass(TimeDelta::minutes(1)).await;
+        running.ask(Request::BrokerBack).await;
+        running.pass(TimeDelta::minutes(4)).await;
+        assert_eq!(running.view("root").state.word(), "pass");
+        running.wall.pass(TimeDelta::minutes(5));
+    }
+    running = running.restart(config).await;
+    running.ask(Request::BrokerBack).await;
+    running.pass(TimeDelta::seconds(119)).await;
+    assert_eq!(running.view("root").state.word(), "pass", "it has time to be back");
+    running.pass(TimeDelta::seconds(2)).await;
+    assert_eq!(running.view("root").state.word(), "fail");
 }
 
 #[tokio::test]
