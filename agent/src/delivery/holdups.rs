@@ -27,8 +27,8 @@ impl Holdups {
     pub(super) fn turn<'a>(
         &self,
         checks: impl Iterator<Item = &'a CheckName> + Clone,
+        now: Instant,
     ) -> Result<&'a CheckName, Duration> {
-        let now = Instant::now();
         let until = |check: &CheckName| self.until.get(check).copied().unwrap_or(now);
         let mut ready = checks.clone().filter(|check| until(check) <= now);
         let first = ready.clone().next();

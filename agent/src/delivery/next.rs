@@ -4,6 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use chrono::{DateTime, Utc};
 use fletchck_shared::{CheckName, Severity};
+use tokio::time::Instant;
 use tracing::error;
 
 use super::{
@@ -39,11 +40,12 @@ impl Work {
     /// Looks for what there is to tell.
     pub(super) async fn next(&mut self) -> Next {
         let mut unread = false;
-        let now = self.office.clock.now();
+        // One for all, so that what was sent before is not in time for any letter but its own.
+        let (now, instant) = (self.office.clock.now(), Instant::now());
         let quiet = self.rules.quiet.as_ref();
         let quiet =
             quiet.and_then(|quiet| Some((quiet.except, quiet.until(now, self.office.zone)?)));
-        if let Some(next) = self.sent_before(quiet.map(|(except, _)| except)).await {
+        if let Some(next) = self.sent_before(quiet.map(|(except, _)| except), instant).await {
             return next;
         }
         let (told, unstored) = (self.memory.to_note(), self.memory.unstored());
@@ -71,34 +73,36 @@ impl Work {
                 Next::Wait(wait(until).min(Duration::from_secs(60)), None)
             });
         }
-        self.choose(pending, now)
+        self.choose(pending, now, instant)
     }
 
-    /// The letter that was sent when the program ended, or the worker, where it may be told in quiet hours with these
+    /// A letter that was sent when the program ended, or the worker, where it may be told in quiet hours with these
     /// exceptions: it may have been taken, and is sent as it was, so that whoever was told sees that it is the same.
-    async fn sent_before(&mut self, quiet: Option<Option<Severity>>) -> Option<Next> {
+    async fn sent_before(
+        &mut self,
+        quiet: Option<Option<Severity>>,
+        instant: Instant,
+    ) -> Option<Next> {
         if !self.cut_off {
             return None;
         }
-        let (letter, mut pending) = match self.office.store.cut_off(&self.name, &self.group).await {
-            Ok(Some(found)) => found,
-            Ok(None) => {
-                self.cut_off = false;
-                return None;
-            }
+        let letters = match self.office.store.cut_off(&self.name, &self.group).await {
+            Ok(letters) => letters,
             Err(reason) => {
                 error!(action.name = %self.name, error = chain(&reason), "what was sent last cannot be read");
                 return None;
             }
         };
-        pending.retain(|pending| !self.memory.knows_told(pending.id));
+        self.cut_off = !letters.is_empty();
         let disturbs = |pending: &PendingDelivery| {
             quiet.is_none_or(|except| except.is_some_and(|except| pending.notice.about >= except))
         };
-        // Where each check is told of alone, one that failed holds up no other.
-        if !pending.iter().any(disturbs) || self.whose_turn(&pending).is_err() {
-            return None;
-        }
+        let (letter, pending) = letters.into_iter().find_map(|(letter, mut pending)| {
+            pending.retain(|pending| !self.memory.knows_told(pending.id));
+            // Where each check is told of alone, one that failed holds up no other.
+            let now = pending.iter().any(disturbs) && self.whose_turn(&pending, instant).is_ok();
+            now.then_some((letter, pending))
+        })?;
         let wait = self.pace.wait();
         Some(if wait.is_zero() {
             Next::TellAgain(letter, pending)
@@ -108,7 +112,12 @@ impl Work {
     }
 
     /// Chooses the next letter of what there is to tell.
-    fn choose(&mut self, pending: Vec<PendingDelivery>, now: DateTime<Utc>) -> Next {
+    fn choose(
+        &mut self,
+        pending: Vec<PendingDelivery>,
+        now: DateTime<Utc>,
+        instant: Instant,
+    ) -> Next {
         let letter = if let Some(part) = self.parts.turn(&pending) {
             if let Some(failure) = self.parts.hopeless() {
                 return Next::GiveUp(part, failure);
@@ -122,7 +131,7 @@ impl Work {
             if !gathering.is_zero() {
                 return Next::Wait(gathering, Some(Wait::More));
             }
-            match self.whose_turn(&pending) {
+            match self.whose_turn(&pending, instant) {
                 Ok(None) => pending,
                 Ok(Some(check)) => {
                     pending.into_iter().filter(|pending| pending.notice.check == check).collect()
@@ -136,11 +145,16 @@ impl Work {
     }
 
     /// The check that is told of next, where each is told of alone; or else how long all of them wait.
-    fn whose_turn(&self, pending: &[PendingDelivery]) -> Result<Option<CheckName>, Duration> {
+    fn whose_turn(
+        &self,
+        pending: &[PendingDelivery],
+        now: Instant,
+    ) -> Result<Option<CheckName>, Duration> {
         if !self.pace.alone() {
             return Ok(None);
         }
-        self.holdups.turn(pending.iter().map(|pending| &pending.notice.check)).cloned().map(Some)
+        let checks = pending.iter().map(|pending| &pending.notice.check);
+        self.holdups.turn(checks, now).cloned().map(Some)
     }
 }
 

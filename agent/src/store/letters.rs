@@ -1,6 +1,7 @@
 //! Which deliveries were sent in one letter, so that one whose fate is unknown is sent again as it was.
 
 use fletchck_shared::ActionName;
+use indexmap::IndexMap;
 use rusqlite::{Connection, params};
 
 use super::{PendingDelivery, Store, StoreError, deliveries::time};
@@ -23,8 +24,8 @@ impl Store {
         .await
     }
 
-    /// What was sent to a group in one letter, of which it is not known what became of it: its number, and what it told,
-    /// oldest first. `None`: there is no such letter.
+    /// The letters that were sent to a group, of which it is not known what became of them: the number of each, and what it
+    /// told, oldest first.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -32,15 +33,12 @@ impl Store {
         &self,
         action: &ActionName,
         group: &str,
-    ) -> Result<Option<(String, Vec<PendingDelivery>)>, StoreError> {
+    ) -> Result<IndexMap<String, Vec<PendingDelivery>>, StoreError> {
         let (action, group) = (action.clone(), group.to_owned());
         self.call(move |connection| {
             let mut select = connection.prepare_cached(
                 "SELECT id, tries, made, notice, letter FROM deliveries
-                 WHERE action = ?1 AND grp = ?2 AND dead IS NULL AND letter = (
-                     SELECT letter FROM deliveries
-                     WHERE action = ?1 AND grp = ?2 AND dead IS NULL AND letter IS NOT NULL
-                     ORDER BY id LIMIT 1)
+                 WHERE action = ?1 AND grp = ?2 AND dead IS NULL AND letter IS NOT NULL
                  ORDER BY id",
             )?;
             let rows = select.query_map(params![action.as_str(), group], |row| {
@@ -50,9 +48,12 @@ impl Store {
                 let letter: String = row.get(4)?;
                 Ok(notice.map(|notice| (letter, PendingDelivery { id, tries, made, notice })))
             })?;
-            let found: Vec<_> = rows.filter_map(Result::transpose).collect::<Result<_, _>>()?;
-            let (letters, pending): (Vec<String>, Vec<_>) = found.into_iter().unzip();
-            Ok(letters.into_iter().next().map(|letter| (letter, pending)))
+            let mut letters: IndexMap<String, Vec<PendingDelivery>> = IndexMap::new();
+            for row in rows.filter_map(Result::transpose) {
+                let (letter, pending) = row?;
+                letters.entry(letter).or_default().push(pending);
+            }
+            Ok(letters)
         })
         .await
     }

@@ -85,7 +85,7 @@ impl Action for Ear {
         let minds = self.only.as_ref().is_none_or(|group| group == to.group);
         let taken = answer.is_ok() && !(self.hangs && minds);
         self.tries.lock().push((now(), letter.clone(), taken));
-        if self.hangs && minds {
+        if self.hangs && minds && answer.is_ok() {
             std::future::pending::<()>().await;
         }
         if !self.slow.is_zero() && minds {

@@ -100,3 +100,29 @@ async fn what_was_cut_off_is_tried_again_in_pauses_and_holds_up_no_other_check()
     assert!(told[1].ends_with(" a:F") && told[2].ends_with(" a:P"), "{told:?}");
     assert_eq!(desk.waiting().await, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_two_that_were_cut_off_the_second_stays_as_it_was_while_the_first_is_tried_again() {
+    let hanging = || Arc::new(Ear { hangs: true, ..Ear::default() });
+    let (mut desk, first, second) = (Desk::open(), hanging(), hanging());
+    desk.employ("mail", &first, false, at_once());
+    desk.put("a:F").await;
+    desk.dismiss().await;
+    *second.dislikes.lock() = Some("a".into());
+    desk.employ("mail", &second, false, at_once());
+    desk.put("b:F").await;
+    desk.dismiss().await;
+    let ear = Arc::<Ear>::default();
+    *ear.dislikes.lock() = Some("a".into());
+    desk.put("a:P b:P").await;
+    desk.employ("mail", &ear, false, at_once());
+    desk.settle().await;
+    let (cut_off, told) = ([&first.ids()[0], &second.ids()[1]], ear.ids());
+    assert_eq!(cut_off.map(|(_, said)| said.as_str()), ["a:F", "b:F"]);
+    assert_eq!((&told[0], &told[1], told[2].1.as_str()), (cut_off[0], cut_off[1], "b:P"));
+    *ear.dislikes.lock() = None;
+    desk.pass(secs(10)).await;
+    let told = ear.ids();
+    assert_eq!((&told[told.len() - 2], told[told.len() - 1].1.as_str()), (cut_off[0], "a:P"));
+    assert_eq!(desk.waiting().await, 0);
+}
