@@ -33,13 +33,20 @@ pub(super) async fn adopt(action: &ActionName, office: &Office, roster: &Roster)
     if lost > 0 {
         error!(action.name = %action, "{lost} alerts are lost: more than {UNSTORED} wait that could not be stored");
     }
-    match office.store.regroup_deliveries(action, groups, busy).await {
+    let moved = office.store.regroup_deliveries(action, groups, busy).await;
+    let mut unadopted = roster.unadopted.lock();
+    match moved {
+        Ok(_) => unadopted.remove(action),
+        Err(_) => unadopted.insert(action.clone()),
+    };
+    drop(unadopted);
+    match moved {
         Ok(0) => {}
         Ok(moved) => {
             warn!(action.name = %action, "{moved} alerts for recipients who are no more are told to the first of those there are");
         }
         Err(reason) => {
-            error!(action.name = %action, error = chain(&reason), "what recipients who are no more were to be told cannot be told to others");
+            error!(action.name = %action, error = chain(&reason), "what recipients who are no more were to be told cannot be told to others yet");
         }
     }
 }

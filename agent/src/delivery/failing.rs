@@ -82,8 +82,12 @@ impl Work {
         };
         let nothing_stored = tried.again.is_empty() && tried.given_up.is_empty();
         let noted = nothing_stored || self.note_tried(tried).await;
+        if !noted {
+            // What the store still takes for one letter must not stand before all else again and again.
+            self.cut_off = false;
+        }
         if apart {
-            return Duration::ZERO;
+            return if noted { Duration::ZERO } else { pause(0) };
         }
         let check = pending.first().map(|pending| &pending.notice.check);
         if let Some(check) = check.filter(|_| noted && nothing_left) {

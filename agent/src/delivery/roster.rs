@@ -1,6 +1,10 @@
 //! The actions as they run now: who tells, and whom.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use fletchck_shared::{
     ActionName, CheckName, Severity, Tz,
@@ -13,6 +17,7 @@ use tracing::error;
 
 use super::{
     Office,
+    adoption::adopt,
     memory::{Memory, UNSTORED},
 };
 use crate::{
@@ -32,6 +37,8 @@ pub struct Roster {
     pub(super) left: Mutex<HashMap<ActionName, Memories>>,
     /// How many workers of each group have not ended.
     pub(super) busy: Mutex<HashMap<(ActionName, String), u32>>,
+    /// The actions of which the store would not hand on what groups that are no more were to be told.
+    pub(super) unadopted: Mutex<HashSet<ActionName>>,
     /// What all deliveries have in common; `None` before the first of them.
     office: Mutex<Option<Office>>,
 }
@@ -124,6 +131,10 @@ impl Roster {
     pub async fn send_again(&self, id: Option<i64>) -> Result<Revived, StoreError> {
         let Some(office) = self.office() else { return Ok(Revived { again: 0, over: 0 }) };
         let revived = office.store.revive_deliveries(id, office.clock.now()).await?;
+        // Some may be for recipients who are no more.
+        for action in self.names() {
+            adopt(&action, &office, self).await;
+        }
         self.try_now();
         Ok(revived)
     }

@@ -27,6 +27,9 @@ pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// Longest pause between two tries.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
+/// Pause before the store is asked once more to hand on what others were to be told.
+const ADOPTS_AGAIN: Duration = Duration::from_secs(60);
+
 /// One worker.
 pub(super) struct Work {
     pub(super) name: ActionName,
@@ -91,7 +94,8 @@ impl Work {
     async fn go_on(&mut self) {
         self.cut_off = true;
         let groups = self.roster.groups(&self.name);
-        if groups.is_some_and(|groups| groups.first() == Some(&self.group)) {
+        let first = groups.is_some_and(|groups| groups.first() == Some(&self.group));
+        if first {
             adopt(&self.name, &self.office, &self.roster).await;
         }
         let stored = self.office.store.delivery_stored();
@@ -104,6 +108,10 @@ impl Work {
             woken.as_mut().enable();
             nudge.as_mut().enable();
             self.note_told().await;
+            let adopts = first && self.roster.unadopted.lock().contains(&self.name);
+            if adopts {
+                adopt(&self.name, &self.office, &self.roster).await;
+            }
             let failed = match self.next().await {
                 Next::Tell(pending) => Err(self.tell(pending, None).await),
                 Next::TellAgain(letter, pending) => Err(self.tell(pending, Some(letter)).await),
@@ -130,6 +138,7 @@ impl Work {
             self.hold(wait.map(|wait| (wait, pause)));
             let noted = memory.to_note().is_empty();
             let pause = if noted { pause } else { pause.min(FIRST_PAUSE) };
+            let pause = if adopts { pause.min(ADOPTS_AGAIN) } else { pause };
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 () = woken => {}

@@ -93,7 +93,7 @@ pub(super) fn hand(
             if over {
                 let mut told = change.prepare_cached(
                     "SELECT 1 FROM handed WHERE name = ?1 AND action = ?2 AND grp = ?3
-                     AND heir = ?4 AND heir_grp = ?5 AND ended = ?6",
+                     AND heir = ?4 AND heir_grp = ?5 AND ended >= ?6",
                 )?;
                 if told.exists(whom)? {
                     continue;

@@ -113,3 +113,19 @@ async fn a_group_that_hangs_delays_no_other() {
     assert_eq!((ear.told().len(), ear.tried().len()), (100, 101));
     assert_eq!(site.desk.waiting().await, 50);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_store_would_not_hand_on_is_handed_on_once_it_does() {
+    let mut site = Site::open();
+    let away = Mutex::new(Some(TellError::passing("away")));
+    site.reload(&ear(&["ann", "bob"], Ear { down: away, ..Ear::default() })).await;
+    site.put("ann", "a:F").await;
+    site.desk.refuse(true).await;
+    let after = ear(&["bob"], Ear::default());
+    site.reload(&after).await;
+    site.desk.pass(secs(120)).await;
+    assert!(after.told().is_empty());
+    site.desk.refuse(false).await;
+    site.desk.pass(secs(61)).await;
+    assert_eq!((after.told().len(), site.desk.waiting().await), (1, 0));
+}

@@ -42,3 +42,53 @@ async fn an_end_reaches_who_stood_in_for_a_recipient_and_was_one_that_has_anothe
         assert_eq!(desk.waiting().await, 0);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_again_reaches_somebody_although_its_recipient_is_no_more() {
+    let (mut desk, ann, bob) = (Desk::open(), group("ann"), group("bob"));
+    *ann.down.lock() = Some(TellError::permanent("550 no such user"));
+    desk.employ("mail", &ann, true, at_once());
+    desk.settle().await;
+    desk.put_to("mail", "ann", [notice("a:F")]).await;
+    assert_eq!(desk.dead().await.len(), 1);
+    desk.reload().await;
+    desk.employ("mail", &bob, true, at_once());
+    desk.settle().await;
+    let revived = desk.roster.send_again(None).await.expect("written");
+    desk.settle().await;
+    assert_eq!((revived.again, bob.told()), (1, vec!["3 a:F".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_stands_in_for_two_recipients_who_become_one_hears_no_end_again() {
+    let (mut desk, phone) = (Desk::open(), Arc::<Ear>::default());
+    let away = |groups: &[&str]| {
+        let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+        let down = Mutex::new(Some(TellError::passing("away")));
+        Arc::new(Ear { groups, down, ..Ear::default() })
+    };
+    let rules = || config::Delivery {
+        failover: ActionName::try_from("sms").ok(),
+        retry_for: config::Delivery::RETRY_BEFORE_FAILOVER,
+        ..at_once()
+    };
+    desk.employ("sms", &phone, true, at_once());
+    desk.employ("mail", &away(&["ann", "bob"]), true, rules());
+    desk.settle().await;
+    for to in ["ann", "bob"] {
+        desk.put_to("mail", to, [notice("a:F")]).await;
+    }
+    desk.pass_by(secs(3600), secs(10)).await;
+    assert_eq!(desk.dead().await.len(), 2);
+    for to in ["ann", "bob"] {
+        desk.put_to("mail", to, [notice("a:P")]).await;
+    }
+    let told = phone.told().len();
+    assert_eq!((told, desk.waiting().await), (4, 2));
+    desk.dismiss().await;
+    desk.roster.leave(&ActionName::try_from("mail").expect("a name"));
+    desk.employ("mail", &away(&["cleo"]), true, rules());
+    desk.employ("sms", &phone, true, at_once());
+    desk.pass_by(secs(24 * 3600), secs(60)).await;
+    assert_eq!((phone.told().len(), desk.waiting().await), (told, 0));
+}

@@ -126,3 +126,24 @@ async fn of_two_that_were_cut_off_the_second_stays_as_it_was_while_the_first_is_
     assert_eq!((&told[told.len() - 2], told[told.len() - 1].1.as_str()), (cut_off[0], "a:P"));
     assert_eq!(desk.waiting().await, 0);
 }
+
+/// It was sent again and again, without a pause, and nothing else was.
+#[tokio::test(start_paused = true)]
+async fn what_was_cut_off_and_is_refused_holds_up_nothing_although_the_store_refuses() {
+    let hanging = Arc::new(Ear { hangs: true, ..Ear::default() });
+    let (mut desk, ear) = (Desk::open(), Arc::<Ear>::default());
+    *ear.down.lock() = Some(TellError::permanent("550 no such user"));
+    desk.employ("mail", &hanging, true, at_once());
+    desk.put("a:F b:F").await;
+    desk.put("c:F").await;
+    desk.dismiss().await;
+    desk.refuse(true).await;
+    desk.employ("mail", &ear, true, at_once());
+    desk.pass(secs(60)).await;
+    let tried = ear.ids();
+    assert!(tried.iter().any(|(_, said)| said.contains("c:F")), "{tried:?}");
+    assert!((5..=61).contains(&tried.len()), "{tried:?}");
+    desk.refuse(false).await;
+    desk.pass(secs(60)).await;
+    assert_eq!((desk.waiting().await, desk.dead().await.len()), (0, 3));
+}
