@@ -10,6 +10,7 @@ use tracing::error;
 use super::{
     held::Wait,
     memory::Unstored,
+    parts::Turn,
     worker::{FIRST_PAUSE, Work},
 };
 use crate::{
@@ -118,30 +119,44 @@ impl Work {
         now: DateTime<Utc>,
         instant: Instant,
     ) -> Next {
-        let letter = if let Some(part) = self.parts.turn(&pending) {
-            if let Some(failure) = self.parts.hopeless() {
-                return Next::GiveUp(part, failure);
-            }
-            part
-        } else {
-            // What failed once has been waited for already.
-            let fresh = pending.first().filter(|first| first.tries == 0);
-            let gathering = fresh
-                .map_or(Duration::ZERO, |first| self.pace.gathering(first.id, first.made, now));
-            if !gathering.is_zero() {
-                return Next::Wait(gathering, Some(Wait::More));
-            }
-            match self.whose_turn(&pending, instant) {
-                Ok(None) => pending,
-                Ok(Some(check)) => {
-                    pending.into_iter().filter(|pending| pending.notice.check == check).collect()
+        let letter = match self.parts.turn(&pending) {
+            Some(Turn::Part(part)) => {
+                if let Some(failure) = self.parts.hopeless() {
+                    return Next::GiveUp(part, failure);
                 }
-                Err(pause) => return Next::Wait(pause, Some(Wait::Retry)),
+                part
+            }
+            Some(Turn::Aside(aside)) => {
+                let gathering = self.gathering(&aside, now);
+                if !gathering.is_zero() {
+                    return Next::Wait(gathering, Some(Wait::More));
+                }
+                aside
+            }
+            None => {
+                let gathering = self.gathering(&pending, now);
+                if !gathering.is_zero() {
+                    return Next::Wait(gathering, Some(Wait::More));
+                }
+                match self.whose_turn(&pending, instant) {
+                    Ok(None) => pending,
+                    Ok(Some(check)) => pending
+                        .into_iter()
+                        .filter(|pending| pending.notice.check == check)
+                        .collect(),
+                    Err(pause) => return Next::Wait(pause, Some(Wait::Retry)),
+                }
             }
         };
         // A try that failed has cost nothing, so that another one need not wait for itself.
         let wait = self.pace.wait();
         if wait.is_zero() { Next::Tell(letter) } else { Next::Wait(wait, Some(Wait::Rate)) }
+    }
+
+    /// How long to wait for more than these. What failed once has been waited for already.
+    fn gathering(&mut self, pending: &[PendingDelivery], now: DateTime<Utc>) -> Duration {
+        let fresh = pending.first().filter(|first| first.tries == 0);
+        fresh.map_or(Duration::ZERO, |first| self.pace.gathering(first.id, first.made, now))
     }
 
     /// The check that is told of next, where each is told of alone; or else how long all of them wait.

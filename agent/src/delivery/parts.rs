@@ -4,7 +4,8 @@
 //! A few of the checks, from all over the letter, are tried alone. Where none of them is taken, nothing is: all are given
 //! up. Otherwise the others are tried together again, and what is refused of them in halves, down to single checks, of which
 //! only those are given up that are refused. Why the other side refuses is not compared, for its words may differ each time.
-//! Each try counts against the rate, so that there is no storm where many are refused alone.
+//! Each try counts against the rate, so that there is no storm where many are refused alone. What comes meanwhile of other
+//! checks is told first, for all that may take hours.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -25,8 +26,19 @@ pub(super) struct Parts {
     taken: bool,
     /// Checks that were refused alone.
     alone: usize,
+    /// Whether what is told now came since, and is no part of it.
+    aside: bool,
     /// Why all that is left is given up.
     hopeless: Option<TellError>,
+}
+
+/// What is told next while there is something left of a refused letter.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// This part of it.
+    Part(Vec<PendingDelivery>),
+    /// What came since, of other checks.
+    Aside(Vec<PendingDelivery>),
 }
 
 /// The deliveries of one check.
@@ -34,17 +46,31 @@ type Check = Vec<i64>;
 
 impl Parts {
     /// What is tried next, of all there is to tell; `None`: there is no refused letter, or none of it is to be told now.
-    pub(super) fn turn(&mut self, pending: &[PendingDelivery]) -> Option<Vec<PendingDelivery>> {
+    pub(super) fn turn(&mut self, pending: &[PendingDelivery]) -> Option<Turn> {
         while let Some(part) = self.waiting.front() {
             let found: Vec<_> =
                 pending.iter().filter(|pending| part.contains(&pending.id)).cloned().collect();
             if !found.is_empty() {
-                return Some(found);
+                let aside = self.others(pending);
+                self.aside = !aside.is_empty();
+                return Some(if self.aside { Turn::Aside(aside) } else { Turn::Part(found) });
             }
             self.waiting.pop_front();
         }
         *self = Self::default();
         None
+    }
+
+    /// What tells of checks of which no part does, so that the order of each check stays.
+    fn others(&self, pending: &[PendingDelivery]) -> Vec<PendingDelivery> {
+        let parts = |id: &i64| self.waiting.iter().any(|part| part.contains(id));
+        let checks: HashSet<_> = pending
+            .iter()
+            .filter(|pending| parts(&pending.id))
+            .map(|pending| &pending.notice.check)
+            .collect();
+        let others = pending.iter().filter(|pending| !checks.contains(&pending.notice.check));
+        others.cloned().collect()
     }
 
     /// Why what is left is given up without being tried, if it is. It is forgotten.
@@ -56,6 +82,9 @@ impl Parts {
 
     /// A letter was taken.
     pub(super) fn taken(&mut self) {
+        if std::mem::take(&mut self.aside) {
+            return;
+        }
         self.waiting.pop_front();
         self.taken = true;
     }
@@ -63,6 +92,11 @@ impl Parts {
     /// A letter of these was refused for good. Whether its checks are tried apart; otherwise they are given up.
     pub(super) fn refused(&mut self, pending: &[PendingDelivery], failure: &TellError) -> bool {
         let checks = by_check(pending);
+        if std::mem::take(&mut self.aside) {
+            // It is looked into after the rest.
+            self.waiting.extend(together(&checks).filter(|_| checks.len() > 1));
+            return checks.len() > 1;
+        }
         let fresh = self.waiting.pop_front().is_none();
         if checks.len() == 1 {
             self.alone += 1;
@@ -133,7 +167,10 @@ mod tests {
         let (mut left, mut parts) = (pending(checks), Parts::default());
         let (mut taken, mut given_up, mut tries) = (Vec::new(), Vec::new(), 0);
         while !left.is_empty() {
-            let part = parts.turn(&left);
+            let part = parts.turn(&left).map(|turn| match turn {
+                Turn::Part(part) => part,
+                Turn::Aside(aside) => panic!("nothing came: {aside:?}"),
+            });
             if let Some(part) = &part
                 && parts.hopeless().is_some()
             {

@@ -74,3 +74,27 @@ async fn what_comes_while_a_refused_letter_is_looked_into_keeps_its_order() {
     assert!(place("check-3:F ") < place("check-3:P "), "{told:?}");
     assert_eq!((desk.waiting().await, desk.dead().await.len()), (0, 0));
 }
+
+/// It waited until all of the letter was looked into, which took hours.
+#[tokio::test(start_paused = true)]
+async fn what_comes_while_a_refused_letter_is_looked_into_is_told_at_once() {
+    let (mut desk, ear) = (Desk::open(), Arc::<Ear>::default());
+    *ear.refuses.lock() = (0..100).step_by(3).map(|n| format!("check-{n}")).collect();
+    desk.employ("mail", &ear, true, config::Delivery { rate: Some(60), ..at_once() });
+    desk.put(&many(100)).await;
+    desk.pass_by(secs(600), secs(5)).await;
+    assert!(desk.waiting().await > 50);
+    desk.put("new:F check-98:P").await;
+    desk.pass_by(secs(61), secs(1)).await;
+    let letters = ear.told();
+    assert!(letters.last().is_some_and(|told| told.ends_with(" new:F")), "{letters:?}");
+    // Of several that come at once one is refused as well.
+    *ear.refuses.lock() = vec!["worse".into()];
+    desk.put("worse:F better:F").await;
+    desk.pass_by(secs(8 * 3600), secs(30)).await;
+    let told = ear.told().join(" ");
+    assert_eq!((desk.waiting().await, desk.dead().await.len() < 20), (0, true), "{told}");
+    assert!(told.contains("better:F") && told.contains("check-98:P"), "{told}");
+    assert!(told.find("check-98:F") < told.find("check-98:P"), "{told}");
+    assert!(desk.dead().await.iter().any(|dead| dead.notice.check.as_str() == "worse"));
+}
