@@ -14,7 +14,7 @@ use tracing::warn;
 use super::StoreError;
 
 /// Version of the tables below, in `PRAGMA user_version`.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 const TABLES: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -123,9 +123,8 @@ const FROM_1: &str = "
     );
 ";
 
-/// From version 2: nobody knew who had been told in place of another, and what had been sent together.
+/// From version 2: nobody knew who had been told in place of another.
 const FROM_2: &str = "
-    ALTER TABLE deliveries ADD COLUMN letter TEXT;
     CREATE TABLE handed (
         name     TEXT NOT NULL,
         action   TEXT NOT NULL,
@@ -136,6 +135,9 @@ const FROM_2: &str = "
         PRIMARY KEY (name, action, grp, heir, heir_grp)
     ) WITHOUT ROWID;
 ";
+
+/// From version 3: nobody knew what had been sent together. Some builds made it with this already.
+const FROM_3: &str = "ALTER TABLE deliveries ADD COLUMN letter TEXT";
 
 /// Opens the file and takes its lock, which is held until the returned file is dropped.
 pub(super) fn open(path: &Path) -> Result<(Connection, File), StoreError> {
@@ -186,7 +188,12 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
                 if found == 1 {
                     change.execute_batch(FROM_1)?;
                 }
-                change.execute_batch(FROM_2)?;
+                if found <= 2 {
+                    change.execute_batch(FROM_2)?;
+                }
+                if !change.column_exists(None, "deliveries", "letter")? {
+                    change.execute_batch(FROM_3)?;
+                }
                 change.pragma_update(None, "user_version", VERSION)?;
                 change.commit()?;
             }
@@ -355,24 +362,40 @@ mod tests {
         );
     }
 
+    /// Version 3 was made with and without letters.
     #[test]
-    fn what_version_2_had_still_to_tell_has_been_sent_in_no_letter() {
+    fn what_versions_2_and_3_had_still_to_tell_has_been_sent_in_no_letter() {
         let folder = tempfile::tempdir().expect("folder");
-        let path = folder.path().join("old.db");
-        let (old, lock) = open(&path).expect("made");
-        old.execute_batch(
-            "ALTER TABLE deliveries DROP COLUMN letter;
-             DROP TABLE handed;
-             INSERT INTO deliveries (name, action, grp, notice, made) VALUES ('web', 'log', '', '{}', 0);
-             PRAGMA user_version = 2;",
-        )
-        .expect("an old store");
-        drop((old, lock));
-        let (connection, _lock) = open(&path).expect("brought up to date");
-        let letter: Option<String> = connection
-            .query_row("SELECT letter FROM deliveries WHERE name = 'web'", (), |row| row.get(0))
-            .expect("it is there");
-        assert_eq!(letter, None);
+        let (new, _lock) = open(&folder.path().join("new.db")).expect("made");
+        let tables = ["deliveries", "handed"];
+        for (nth, older) in [
+            "ALTER TABLE deliveries DROP COLUMN letter; DROP TABLE handed; PRAGMA user_version = 2",
+            "ALTER TABLE deliveries DROP COLUMN letter; PRAGMA user_version = 3",
+            "PRAGMA user_version = 3",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let path = folder.path().join(format!("{nth}.db"));
+            let (old, lock) = open(&path).expect("made");
+            old.execute_batch(
+                "INSERT INTO deliveries (name, action, grp, notice, made) VALUES ('web', 'log', '', '{}', 0)",
+            )
+            .and_then(|()| old.execute_batch(older))
+            .expect("an old store");
+            drop((old, lock));
+            let (connection, _lock) = open(&path).expect("brought up to date");
+            let letter: Option<String> = connection
+                .query_row("SELECT letter FROM deliveries WHERE name = 'web'", (), |row| row.get(0))
+                .expect("it is there");
+            assert_eq!(letter, None, "{older}");
+            for table in tables {
+                let (mut old, mut new) = (columns(&connection, table), columns(&new, table));
+                old.sort();
+                new.sort();
+                assert_eq!(old, new, "{older}");
+            }
+        }
     }
 
     /// Names and types of the columns of a table.
